@@ -1,0 +1,1 @@
+"""Facts x rules → what fires, what passes, what could not be checked and why."""

@@ -1,0 +1,119 @@
+"""The results of judging: each rule ends as exactly one of four."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from imbalance_doctor.evidence import Location
+
+Severity = Literal["error", "warning", "note"]
+Confidence = Literal["high", "medium", "low"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A rule that fired.
+
+    Attributes
+    ----------
+    rule, title
+        Id and title of the rule.
+    message
+        One sentence with this run's numbers.
+    facts
+        Every fact the rule looked at, by dotted name.
+    suggest
+        Values computed by the rule's ``suggest:``, by plan field.
+    where
+        The place in a config or script to point at, when the plan came from one.
+    run
+        Name of the planned run it speaks of, empty when there is only one.
+    """
+
+    rule: str
+    title: str
+    severity: Severity
+    confidence: Confidence
+    message: str
+    why: str = ""
+    remedy: str = ""
+    covers: tuple[str, ...] = ()
+    cause: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    suggest: Mapping[str, float] = field(default_factory=dict)
+    where: Location | None = None
+    run: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passed:
+    """A rule that was checked and stays silent."""
+
+    rule: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unknown:
+    """A rule that could not be checked.
+
+    Attributes
+    ----------
+    missing
+        Inputs that would settle it, as ``labels`` or ``plan.batch_size``.
+    because
+        One sentence: the facts that are missing, or undefined and why.
+    """
+
+    rule: str
+    severity: Severity
+    missing: tuple[str, ...]
+    because: str
+    run: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotApplicable:
+    """A rule for another loss or another kind of problem."""
+
+    rule: str
+    because: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merit:
+    """A selection rule that fired: what a loss is worth on this problem.
+
+    Attributes
+    ----------
+    loss
+        The loss it speaks of.
+    value, low, high
+        Expected difference to plain BCE/CE in `unit`, with its 95 % interval.
+    basis
+        ``measured`` or ``documented`` (a claim of the source documents nobody has measured here).
+    """
+
+    rule: str
+    loss: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    basis: Literal["measured", "documented"]
+    message: str
+    covers: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """All results for one set of facts."""
+
+    findings: tuple[Finding, ...] = ()
+    passed: tuple[Passed, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+    not_applicable: tuple[NotApplicable, ...] = ()
+    merits: tuple[Merit, ...] = ()

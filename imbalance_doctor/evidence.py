@@ -1,0 +1,606 @@
+"""What travels from the sources to the facts: frozen records, nothing computed.
+
+`LabelCounts` is what the labels say, `TrainingPlan` what the user intends. Both know where they came
+from. Every field of the plan carries its own help, unit and range, so that the plan file, the command
+line and the documentation are one table and cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LabelKind = Literal["classes", "indicator"]
+Encoding = Literal["standard", "signed", "shifted", "gaps", "names"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """A place in a file: one-based line and column."""
+
+    path: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        parts = [self.path, *(str(n) for n in (self.line, self.column) if n is not None)]
+        return ":".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelCounts:
+    """How many rows each class has.
+
+    Attributes
+    ----------
+    classes
+        Class ids or names, sorted (numerically where they are numbers), one per entry of `counts`.
+    counts
+        Positive rows per class. int64, shape [C], all >= 0.
+    rows
+        Rows counted after `ignored` were dropped. Equals ``counts.sum()`` for kind ``classes``.
+    ignored
+        Rows whose label is the ignore index.
+    kind
+        ``classes``: every row has exactly one class. ``indicator``: a row has any number of classes.
+    positive
+        Index of the positive class when there are exactly two classes (or one indicator column),
+        else None.
+    encoding
+        ``standard``: ids 0..C-1 (or 0/1 per indicator); ``signed``: {-1, 1}; ``shifted``: 1..C;
+        ``gaps``: other integers; ``names``: strings.
+    rows_per_sample
+        Labels per sample: 1, or the sequence length T of labels shaped [N, T].
+    assumptions
+        What the reader had to assume, as sentences for the report.
+    source
+        File name(s), for the report.
+    """
+
+    classes: tuple[str, ...]
+    counts: NDArray[np.int64]
+    rows: int
+    ignored: int = 0
+    kind: LabelKind = "classes"
+    positive: int | None = None
+    encoding: Encoding = "standard"
+    rows_per_sample: int = 1
+    assumptions: tuple[str, ...] = ()
+    source: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LabelCounts):
+            return NotImplemented
+        return all(
+            tuple(a) == tuple(b) if name == "counts" else a == b
+            for name, a, b in ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.classes, tuple(self.counts), self.rows, self.ignored, self.kind))
+
+
+def described(  # noqa: PLR0913  one call declares one fact or plan field completely
+    text: str,
+    *,
+    unit: str = "",
+    needs: tuple[str, ...] = (),
+    low: float | None = None,
+    high: float | None = None,
+    low_open: bool = False,
+    high_open: bool = False,
+    choices: tuple[str, ...] = (),
+    group: str = "",
+    example: str = "",
+    default: Any = None,
+) -> Any:
+    """Declare a fact or plan field: help, unit, allowed range or choices, and what provides it.
+
+    Parameters
+    ----------
+    text
+        Help, one sentence without the closing full stop.
+    unit
+        ``rows``, ``steps``, ``bytes``, ``nats``, ``share`` (a ratio 0-1), ``logit``, or empty.
+    needs
+        For facts: the inputs the fact is computed from, as ``labels`` or ``plan.batch_size``.
+    low, high
+        Closed bounds, open where ``low_open`` / ``high_open``.
+    choices
+        Allowed words, for text fields.
+    group
+        Heading in ``--help`` and in the schema.
+    example
+        A value for the documentation.
+    """
+    return field(
+        default=default,
+        metadata={
+            "help": text,
+            "unit": unit,
+            "needs": needs,
+            "low": low,
+            "high": high,
+            "low_open": low_open,
+            "high_open": high_open,
+            "choices": choices,
+            "group": group,
+            "example": example,
+        },
+    )
+
+
+LOSSES = (
+    "bce",
+    "weighted-bce",
+    "ce",
+    "weighted-ce",
+    "sigmoid-focal",
+    "softmax-focal",
+    "smooth-ap",
+    "recall-at-quantile",
+    "pauc-at-budget",
+)
+RANKING_LOSSES = ("smooth-ap", "recall-at-quantile", "pauc-at-budget")
+METRICS = (
+    "average_precision",
+    "recall_at_quantile",
+    "partial_auc",
+    "roc_auc",
+    "f1",
+    "calibrated_probability",
+)
+
+_LOSS, _TRAIN, _WARM, _DATA, _GOAL = (
+    "Loss",
+    "Training",
+    "Warm-up and temperature",
+    "Data and sampling",
+    "Goal and limits",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPlan:
+    """The planned training run. None means unknown, which is never treated as fine.
+
+    Field names are those of the reference library and of torch, so that a plan can be pasted.
+    """
+
+    loss: str | None = described("loss function", group=_LOSS, choices=LOSSES, example="smooth-ap")
+    implementation: str | None = described(
+        "where the loss comes from",
+        group=_LOSS,
+        choices=(
+            "imbalance_doctor",
+            "imbalanced_losses",
+            "torch",
+            "torchvision",
+            "kornia",
+            "monai",
+            "custom",
+        ),
+        example="imbalanced_losses",
+    )
+    num_classes: int | None = described(
+        "outputs of the classifier (1 for binary)", group=_LOSS, low=1, example="1"
+    )
+    queue_size: int | None = described(
+        "rows kept in the memory queue", unit="rows", group=_LOSS, low=0, example="4096"
+    )
+    max_pool_size: int | None = described(
+        "cap on the pool of a ranking loss", unit="rows", group=_LOSS, low=1, example="8192"
+    )
+    temperature: float | None = described(
+        "softness of the ranks", unit="logit", group=_LOSS, low=0, low_open=True, example="0.05"
+    )
+    quantile: float | None = described(
+        "review fraction q of recall-at-quantile",
+        unit="share",
+        group=_LOSS,
+        low=0,
+        high=1,
+        low_open=True,
+        high_open=True,
+        example="0.01",
+    )
+    quantile_interpolation: str | None = described(
+        "how a quantile between two rows is read",
+        group=_LOSS,
+        choices=("linear", "lower", "higher", "nearest", "midpoint"),
+        example="higher",
+    )
+    alpha: float | None = described(
+        "sigmoid focal: weight of the positives, -1 for none; pAUC: lower edge of the FPR band",
+        group=_LOSS,
+        low=-1,
+        high=1,
+        example="0.25",
+    )
+    beta: float | None = described(
+        "upper edge of the FPR band of pAUC",
+        unit="share",
+        group=_LOSS,
+        low=0,
+        high=1,
+        low_open=True,
+        example="0.005",
+    )
+    gamma: float | None = described("focusing strength of a focal loss", group=_LOSS, low=0, example="2.0")
+    stabilised: bool | None = described(
+        "the focal loss uses the smoothed form that is finite for 0 < gamma < 1",
+        group=_LOSS,
+        example="false",
+    )
+    class_weights: tuple[float, ...] | None = described(
+        "weight per class (alpha of softmax focal, weight of cross-entropy)",
+        group=_LOSS,
+        low=0,
+        example="[0.2, 1.0, 1.0]",
+    )
+    pos_weight: float | None = described("weight of the positives in BCE", group=_LOSS, low=0, example="30.0")
+    label_smoothing: float | None = described(
+        "label smoothing", unit="share", group=_LOSS, low=0, high=1, example="0.0"
+    )
+    background_class: int | None = described(
+        "class that mean_positive leaves out of its denominator", group=_LOSS, low=0, example="0"
+    )
+    surrogate: str | None = described(
+        "form of partial AUC", group=_LOSS, choices=("trapezoid", "pairwise"), example="pairwise"
+    )
+    n_knots: int | None = described("knots of the trapezoid", group=_LOSS, low=2, example="2")
+    tau_scale: str | None = described(
+        "what the temperature is relative to",
+        group=_LOSS,
+        choices=("none", "iqr", "band", "std"),
+        example="iqr",
+    )
+    pos_numerator: str | None = described(
+        "positives averaged in the numerator of pAUC",
+        group=_LOSS,
+        choices=("pool", "live"),
+        example="pool",
+    )
+    budget_basis: str | None = described(
+        "what the band is a fraction of",
+        group=_LOSS,
+        choices=("fpr", "population"),
+        example="fpr",
+    )
+    iid_mask: bool | None = described(
+        "the loss is told which rows are an iid sample", group=_LOSS, example="false"
+    )
+    reduction: str | None = described(
+        "how row or class losses are combined",
+        group=_LOSS,
+        choices=("mean", "sum", "none", "mean_positive"),
+        example="mean",
+    )
+    ignore_index: int | None = described("label value that is left out", group=_LOSS, example="-100")
+    gather_distributed: bool | None = described(
+        "the loss sees the rows of all workers", group=_LOSS, example="true"
+    )
+    update_queue_in_eval: bool | None = described(
+        "evaluation batches enter the queue too", group=_LOSS, example="false"
+    )
+
+    batch_size: int | None = described(
+        "samples per step and worker", unit="samples", group=_TRAIN, low=1, example="256"
+    )
+    world_size: int | None = described(
+        "data-parallel workers", unit="workers", group=_TRAIN, low=1, example="1"
+    )
+    gradient_accumulation: int | None = described(
+        "batches per optimiser step", unit="batches", group=_TRAIN, low=1, example="1"
+    )
+    epochs: float | None = described(
+        "passes over the data", unit="epochs", group=_TRAIN, low=0, low_open=True, example="20"
+    )
+    steps: int | None = described(
+        "batches in the whole run, per worker", unit="steps", group=_TRAIN, low=1, example="5000"
+    )
+    optimizer: str | None = described(
+        "optimiser",
+        group=_TRAIN,
+        choices=("sgd", "adam", "adamw", "rmsprop", "adagrad", "lamb", "lion", "other"),
+        example="adamw",
+    )
+    learning_rate: float | None = described(
+        "peak learning rate", group=_TRAIN, low=0, low_open=True, example="0.001"
+    )
+    precision: str | None = described(
+        "number format of the logits",
+        group=_TRAIN,
+        choices=("fp64", "fp32", "bf16", "fp16"),
+        example="fp32",
+    )
+    gradient_clipping: float | None = described(
+        "largest gradient norm let through", group=_TRAIN, low=0, low_open=True, example="1.0"
+    )
+    pretrained: bool | None = described(
+        "starts from weights that already order the classes", group=_TRAIN, example="false"
+    )
+    hard_example_mining: bool | None = described(
+        "hard examples are mined on the fly", group=_TRAIN, example="false"
+    )
+    distribution_shifts: bool | None = described(
+        "curriculum, staged unfreezing, learning-rate restarts or checkpoint loads during the run",
+        group=_TRAIN,
+        example="false",
+    )
+    reset_queue_on_shift: bool | None = described(
+        "the queue is reset after each such shift", group=_TRAIN, example="true"
+    )
+
+    warmup_epochs: float | None = described(
+        "epochs on the warm-up loss", unit="epochs", group=_WARM, low=0, example="2"
+    )
+    warmup_steps: int | None = described(
+        "steps on the warm-up loss", unit="steps", group=_WARM, low=0, example="1000"
+    )
+    blend_epochs: float | None = described(
+        "epochs of blending into the main loss", unit="epochs", group=_WARM, low=0, example="1"
+    )
+    blend_steps: int | None = described(
+        "steps of blending into the main loss", unit="steps", group=_WARM, low=0, example="500"
+    )
+    temp_start: float | None = described(
+        "temperature at the phase switch",
+        unit="logit",
+        group=_WARM,
+        low=0,
+        low_open=True,
+        example="0.5",
+    )
+    temp_end: float | None = described(
+        "temperature after the decay",
+        unit="logit",
+        group=_WARM,
+        low=0,
+        low_open=True,
+        example="0.05",
+    )
+    temp_decay_steps: int | None = described(
+        "steps from temp_start to temp_end", unit="steps", group=_WARM, low=1, example="3000"
+    )
+    final_main_weight: float | None = described(
+        "weight of the main loss after blending",
+        unit="share",
+        group=_WARM,
+        low=0,
+        high=1,
+        low_open=True,
+        example="1.0",
+    )
+    reset_queue_each_epoch: bool | None = described(
+        "the wrapper resets the queue every main epoch", group=_WARM, example="false"
+    )
+    main_loss_in_warmup: bool | None = described(
+        "the main loss is called directly during warm-up", group=_WARM, example="false"
+    )
+    step_hook_wired: bool | None = described(
+        "on_train_batch_start and on_train_epoch_start of the wrapper are called",
+        group=_WARM,
+        example="true",
+    )
+
+    task: str | None = described(
+        "kind of problem",
+        group=_DATA,
+        choices=("binary", "multiclass", "multilabel", "detection", "regression"),
+        example="binary",
+    )
+    prevalence: float | None = described(
+        "share of positives in the data, when no labels are given",
+        unit="share",
+        group=_DATA,
+        low=0,
+        high=1,
+        example="0.002",
+    )
+    sampler: str | None = described(
+        "how batches are drawn",
+        group=_DATA,
+        choices=("shuffle", "stratified", "weighted"),
+        example="shuffle",
+    )
+    sampler_prevalence: float | None = described(
+        "share of positives that the sampler shows to the loss",
+        unit="share",
+        group=_DATA,
+        low=0,
+        high=1,
+        example="0.1",
+    )
+    rows_per_sample: int | None = described(
+        "rows that one sample gives to the loss (sequence length, anchors)",
+        unit="rows",
+        group=_DATA,
+        low=1,
+        example="1",
+    )
+    label_noise: float | None = described(
+        "share of labelled positives that are wrong",
+        unit="share",
+        group=_DATA,
+        low=0,
+        high=1,
+        example="0.02",
+    )
+    score_std: float | None = described(
+        "spread (standard deviation) of the scores",
+        unit="logit",
+        group=_DATA,
+        low=0,
+        example="2.5",
+    )
+    score_absmax: float | None = described(
+        "largest absolute score", unit="logit", group=_DATA, low=0, example="12.0"
+    )
+
+    metric: str | None = described(
+        "metric that decides", group=_GOAL, choices=METRICS, example="average_precision"
+    )
+    metric_quantile: float | None = described(
+        "share of rows that can be reviewed, for recall_at_quantile",
+        unit="share",
+        group=_GOAL,
+        low=0,
+        high=1,
+        low_open=True,
+        high_open=True,
+        example="0.01",
+    )
+    metric_fpr_low: float | None = described(
+        "lower edge of the FPR band, for partial_auc",
+        unit="share",
+        group=_GOAL,
+        low=0,
+        high=1,
+        high_open=True,
+        example="0.0",
+    )
+    metric_fpr_high: float | None = described(
+        "upper edge of the FPR band, for partial_auc",
+        unit="share",
+        group=_GOAL,
+        low=0,
+        high=1,
+        low_open=True,
+        example="0.005",
+    )
+    probabilities_used: bool | None = described(
+        "predicted probabilities are used as such downstream", group=_GOAL, example="false"
+    )
+    misses_costly: bool | None = described(
+        "a missed positive costs far more than a false alarm", group=_GOAL, example="true"
+    )
+    baseline_roc_auc: float | None = described(
+        "ROC AUC of a tuned, early-stopped BCE or focal baseline",
+        unit="share",
+        group=_GOAL,
+        low=0,
+        high=1,
+        example="0.985",
+    )
+    baseline_metric: float | None = described(
+        "value of the deciding metric for that baseline",
+        unit="share",
+        group=_GOAL,
+        low=0,
+        high=1,
+        example="0.45",
+    )
+    memory_budget: int | None = described(
+        "memory the loss may use",
+        unit="bytes",
+        group=_GOAL,
+        low=1,
+        example="2GiB",
+    )
+
+    def replace(self, **changes: object) -> Self:
+        """Return a copy with some fields changed."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def known(self) -> dict[str, object]:
+        """Return the fields that are known, by name."""
+        return {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+
+
+PLAN_FIELDS: Mapping[str, Field[Any]] = MappingProxyType({f.name: f for f in fields(TrainingPlan)})
+
+# Constructor defaults of the reference library: what a plan that names the loss and leaves them out runs with.
+_RANKING_DEFAULTS: dict[str, object] = {
+    "queue_size": 1024,
+    "temperature": 0.01,
+    "reduction": "mean",
+    "ignore_index": -100,
+}
+LOSS_DEFAULTS: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        "smooth-ap": _RANKING_DEFAULTS,
+        "recall-at-quantile": {
+            **_RANKING_DEFAULTS,
+            "quantile": 0.005,
+            "quantile_interpolation": "higher",
+        },
+        "pauc-at-budget": {
+            **_RANKING_DEFAULTS,
+            "temperature": 0.1,
+            "alpha": 0.0,
+            "beta": 0.005,
+            "surrogate": "trapezoid",
+            "n_knots": 2,
+            "tau_scale": "iqr",
+            "pos_numerator": "pool",
+            "budget_basis": "fpr",
+            "quantile_interpolation": "higher",
+        },
+        "sigmoid-focal": {"alpha": 0.25, "gamma": 2.0, "reduction": "mean"},
+        "softmax-focal": {"gamma": 2.0, "reduction": "mean", "label_smoothing": 0.0},
+    }
+)
+WRAPPER_DEFAULTS: Mapping[str, object] = MappingProxyType(
+    {
+        "temp_start": 0.05,
+        "temp_end": 0.005,
+        "temp_decay_steps": 10_000,
+        "final_main_weight": 1.0,
+    }
+)
+RUN_DEFAULTS: Mapping[str, object] = MappingProxyType(
+    {"world_size": 1, "gradient_accumulation": 1, "precision": "fp32", "sampler": "shuffle"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedRun:
+    """A plan as read from one place: one file, one set of options, or one loss call in a script.
+
+    Attributes
+    ----------
+    plan
+        What is known, defaults not filled in.
+    name
+        How the report calls it, as ``train.py:42 SmoothAPLoss``.
+    where
+        The place each known field was read from.
+    unreadable
+        Fields that are set but whose value could not be read statically, with the reason. They stay
+        unknown: a default must not stand in for them.
+    """
+
+    plan: TrainingPlan
+    name: str = ""
+    where: Mapping[str, Location] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    def completed(self) -> tuple[TrainingPlan, tuple[str, ...]]:
+        """Fill in documented defaults; return the plan and the names of the fields assumed."""
+        plan = self.plan
+        defaults: dict[str, object] = dict(RUN_DEFAULTS)
+        if plan.loss is not None:
+            defaults |= LOSS_DEFAULTS.get(plan.loss, {})
+        warmed = plan.warmup_epochs is not None or plan.warmup_steps is not None
+        if warmed and plan.loss in RANKING_LOSSES:
+            defaults |= WRAPPER_DEFAULTS
+        if (plan.world_size or 1) > 1 and plan.loss in RANKING_LOSSES:
+            defaults["gather_distributed"] = True  # the reference gathers unless told not to
+        assumed = {
+            name: value
+            for name, value in defaults.items()
+            if getattr(plan, name) is None and name not in self.unreadable
+        }
+        return plan.replace(**assumed), tuple(sorted(assumed))
+
+
+def default_of(spec: Field[Any]) -> object:
+    """Return a field's default, or None when it has none."""
+    return None if spec.default is MISSING else spec.default

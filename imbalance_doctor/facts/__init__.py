@@ -1,0 +1,1 @@
+"""Evidence → facts: what is true of these labels and this plan, with units, and nothing decided."""

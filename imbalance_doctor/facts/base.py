@@ -1,0 +1,164 @@
+"""What every family of facts has in common, and the measuring of all of them.
+
+A family is one module with one frozen dataclass of the same name: the fact ``pool.expected_positives``
+is field ``expected_positives`` of class ``Pool`` in ``facts/pool.py``. Each field is declared with
+`described`: help, unit, and the inputs that provide it. A value that those inputs leave undefined is
+None. The family ``plan`` is the training plan itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+from imbalance_doctor.evidence import LabelCounts, TrainingPlan
+
+__all__ = ["Evidence", "FactSpec", "Facts", "Family", "fact_specs", "families", "measure"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All that was given about one run; `plan` has its documented defaults filled in."""
+
+    labels: LabelCounts | None = None
+    plan: TrainingPlan = TrainingPlan()
+
+
+@runtime_checkable
+class Family(Protocol):
+    """One family of facts."""
+
+    after: ClassVar[tuple[str, ...]]
+    """Families that must be measured before this one."""
+
+    @classmethod
+    def measure(cls, evidence: Evidence, facts: Facts) -> Self | None:
+        """Return the family, or None when the evidence for all of it is absent."""
+
+
+@dataclass(frozen=True)
+class FactSpec:
+    """The declaration of one fact.
+
+    Attributes
+    ----------
+    name
+        Dotted, as rules speak of it.
+    kind
+        ``number``, ``bool``, ``text`` or ``vector`` (one number per class; printed, not for rules).
+    """
+
+    name: str
+    kind: str
+    help: str
+    unit: str
+    needs: tuple[str, ...]
+    choices: tuple[str, ...]
+
+
+class Facts:
+    """The measured facts, read by dotted name.
+
+    >>> facts = Facts(plan=TrainingPlan(batch_size=64))
+    >>> facts.value("plan.batch_size")
+    64
+    >>> facts.value("labels.rows") is None
+    True
+    """
+
+    def __init__(self, **members: object) -> None:
+        self._members: dict[str, object] = {k: v for k, v in members.items() if v is not None}
+
+    def family(self, name: str) -> Any:
+        """Return one family, or None where its evidence is absent."""
+        return self._members.get(name)
+
+    def value(self, name: str) -> Any:
+        """Return the value of a dotted fact name; None where unknown."""
+        family, _, fact = name.partition(".")
+        return getattr(self._members.get(family), fact, None)
+
+    def with_family(self, name: str, member: object) -> Facts:
+        """Return facts with one family added or replaced."""
+        return Facts(**{**self._members, name: member})
+
+    def known(self) -> dict[str, Any]:
+        """Return every fact that has a value, by dotted name, in the order of declaration."""
+        return {name: value for name in fact_specs() if (value := self.value(name)) is not None}
+
+
+@cache
+def families() -> Mapping[str, type[Family]]:
+    """Discover the families beside this module, ordered so that each follows those it needs."""
+    package = importlib.import_module("imbalance_doctor.facts")
+    found: dict[str, type[Family]] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name == "base" or module.name.startswith("_"):
+            continue
+        member = importlib.import_module(f"{package.__name__}.{module.name}")
+        found[module.name] = getattr(member, module.name.title().replace("_", ""))
+    ordered: dict[str, type[Family]] = {}
+    while len(ordered) < len(found):
+        ready = {
+            name: cls
+            for name, cls in found.items()
+            if name not in ordered and set(cls.after) <= set(ordered) | {"plan"}
+        }
+        if not ready:
+            message = f"families of facts wait for one another: {sorted(set(found) - set(ordered))}"
+            raise RuntimeError(message)
+        ordered |= ready
+    return types.MappingProxyType(ordered)
+
+
+def _kind(annotation: Any) -> str:
+    members = set(typing.get_args(annotation)) - {type(None)} or {annotation}
+    for kind, accepted in (("bool", {bool}), ("number", {int, float}), ("text", {str})):
+        if members <= accepted:
+            return kind
+    return "vector"
+
+
+@cache
+def fact_specs() -> Mapping[str, FactSpec]:
+    """Return the declaration of every fact, by dotted name."""
+    specs: dict[str, FactSpec] = {}
+    members: dict[str, type[Any]] = {"plan": TrainingPlan, **families()}
+    for family, cls in members.items():
+        hints = typing.get_type_hints(cls)
+        for spec in fields(cls):
+            name = f"{family}.{spec.name}"
+            needs = (name,) if family == "plan" else spec.metadata["needs"]
+            specs[name] = FactSpec(
+                name=name,
+                kind=_kind(hints[spec.name]),
+                help=spec.metadata["help"],
+                unit=spec.metadata["unit"],
+                needs=needs,
+                choices=spec.metadata["choices"],
+            )
+    return types.MappingProxyType(specs)
+
+
+def measure(evidence: Evidence, *, reuse: Facts | None = None) -> Facts:
+    """Measure every family.
+
+    Parameters
+    ----------
+    evidence
+        What was given.
+    reuse
+        Facts of the same labels under another plan: families that depend on the labels alone are
+        taken from there instead of being measured again.
+    """
+    facts = Facts(plan=evidence.plan)
+    for name, cls in families().items():
+        member = reuse.family(name) if reuse is not None and not cls.after else None
+        facts = facts.with_family(name, member or cls.measure(evidence, facts))
+    return facts

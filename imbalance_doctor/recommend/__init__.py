@@ -1,0 +1,1 @@
+"""Proposes plans; the same rules judge them; the best silent one wins."""

@@ -1,0 +1,1 @@
+"""A diagnosis, written down: one file per format."""

@@ -1,0 +1,1 @@
+"""Files → evidence. Nothing is executed, unpickled or trusted."""
