@@ -1,0 +1,556 @@
+"""The command line: parse, call, print, exit code. No arithmetic and no wording of findings."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imbalance_doctor import __version__
+from imbalance_doctor.errors import DoctorError, InputError
+from imbalance_doctor.evidence import PLAN_FIELDS
+
+if TYPE_CHECKING:
+    from imbalance_doctor.diagnose import Diagnosis
+    from imbalance_doctor.engine.loader import RuleBook
+    from imbalance_doctor.evidence import LabelCounts, PlannedRun
+    from imbalance_doctor.sources.config import Config
+
+app = typer.Typer(
+    name="imbalance-doctor",
+    help="Tells whether an imbalanced-classification setup can work, before and after training.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+rules_app = typer.Typer(help="Every rule: what it says, why, and its tests.", no_args_is_help=True)
+plan_app = typer.Typer(help="The training plan: its fields, and an example per loss.", no_args_is_help=True)
+app.add_typer(rules_app, name="rules")
+app.add_typer(plan_app, name="plan")
+
+FORMATS = "text, json, markdown, github, sarif, junit"
+
+
+def _option(*names: str, panel: str, **settings: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=panel, show_default=False, **settings)
+
+
+# Options by group: name -> (type, default, declaration). Groups are shared by commands through `options`.
+_INPUT: dict[str, tuple[Any, Any, Any]] = {
+    "labels": (
+        list[str] | None,
+        None,
+        _option(
+            "--labels",
+            "-l",
+            metavar="FILE",
+            panel="Input",
+            help="Labels: .npy .npz .csv .tsv .parquet .txt .json .yaml .pt .safetensors, a glob, or - for "
+            "standard input. Repeat it for shards.",
+        ),
+    ),
+    "key": (str | None, None, _option("--key", panel="Input", metavar="NAME", help="Array inside an archive.")),
+    "column": (
+        str | None,
+        None,
+        _option("--column", panel="Input", metavar="NAME", help="Column of a table."),
+    ),
+    "positive": (
+        str | None,
+        None,
+        _option("--positive", panel="Input", metavar="CLASS", help="Positive class of a binary problem."),
+    ),
+    "label_kind": (
+        str | None,
+        None,
+        _option(
+            "--label-kind",
+            panel="Input",
+            metavar="KIND",
+            help="How to read a 2-D array: classes, indicator (multi-label) or sequence.",
+        ),
+    ),
+    "plan_file": (
+        str | None,
+        None,
+        _option(
+            "--plan",
+            "-p",
+            metavar="FILE",
+            panel="Input",
+            help="Training plan (.yaml .json .toml) or training script (.py). Options win over it.",
+        ),
+    ),
+}
+_RULES: dict[str, tuple[Any, Any, Any]] = {
+    "rules": (
+        list[Path] | None,
+        None,
+        _option("--rules", metavar="DIR", panel="Rules", help="Add the rules of a directory."),
+    ),
+    "override": (
+        list[str] | None,
+        None,
+        _option("--override", metavar="ID", panel="Rules", help="Let --rules replace this built-in rule."),
+    ),
+}
+_OUTPUT: dict[str, tuple[Any, Any, Any]] = {
+    "format": (str, "text", _option("--format", "-f", panel="Output", metavar="FORMAT", help=f"{FORMATS}.")),
+    "output": (
+        Path | None,
+        None,
+        _option("--output", "-o", metavar="FILE", panel="Output", help="Write the report there."),
+    ),
+    "verbose": (bool, False, _option("--verbose", "-v", panel="Output", help="Say everything.")),
+}
+_POLICY: dict[str, tuple[Any, Any, Any]] = {
+    "fail_on": (
+        str | None,
+        None,
+        _option(
+            "--fail-on",
+            metavar="SEVERITY",
+            panel="Gate",
+            help="Exit 1 at or above: error (default), warning, note, never.",
+        ),
+    ),
+    "strict": (bool | None, None, _option("--strict/--no-strict", panel="Gate", help="Unknown is a failure.")),
+    "baseline": (
+        Path | None,
+        None,
+        _option("--baseline", metavar="FILE", panel="Gate", help="Fail only on what is not in this file."),
+    ),
+    "write_baseline": (
+        Path | None,
+        None,
+        _option("--write-baseline", metavar="FILE", panel="Gate", help="Accept what is found today."),
+    ),
+    "config": (
+        Path | None,
+        None,
+        _option(
+            "--config",
+            metavar="FILE",
+            panel="Gate",
+            help="pyproject.toml to read [tool.imbalance-doctor] from, instead of the nearest one.",
+        ),
+    ),
+}
+
+
+def _plan_options() -> dict[str, tuple[Any, Any, Any]]:
+    """Return one option per plan field, generated from the table in `evidence`."""
+    options: dict[str, tuple[Any, Any, Any]] = {}
+    for name, spec in PLAN_FIELDS.items():
+        dashed = name.replace("_", "-")
+        text = str(spec.metadata["help"])
+        text = text[0].upper() + text[1:]
+        if spec.metadata["choices"]:
+            text += ": " + ", ".join(spec.metadata["choices"])
+        panel = f"Plan: {spec.metadata['group'].lower()}"
+        if "bool" in str(spec.type):
+            declared = _option(f"--{dashed}/--no-{dashed}", panel=panel, help=f"{text}.")
+            options[name] = (bool | None, None, declared)
+        else:
+            metavar = spec.metadata["unit"].upper() or "VALUE"
+            aliases = ("--memory",) if name == "memory_budget" else ()
+            declared = _option(f"--{dashed}", *aliases, panel=panel, metavar=metavar, help=f"{text}.")
+            options[name] = (str | None, None, declared)
+    return options
+
+
+_GROUPS = {"inputs": _INPUT, "rulebook": _RULES, "output": _OUTPUT, "policy": _POLICY}
+
+
+def options(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `groups`; it receives each group as one namespace."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        tables = {g: _plan_options() if g == "plan" else _GROUPS[g] for g in groups}
+        own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name not in groups]
+        added = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, declared]
+            )
+            for table in tables.values()
+            for name, (kind, default, declared) in table.items()
+        ]
+
+        @functools.wraps(function)
+        def call(**given: Any) -> None:
+            spaces = {g: SimpleNamespace(**{n: given.pop(n) for n in table}) for g, table in tables.items()}
+            function(**given, **spaces)
+
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {p.name: p.annotation for p in parameters}
+        return call
+
+    return decorate
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"imbalance-doctor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Tells whether an imbalanced-classification setup can work, before and after training."""
+
+
+_RECOMMEND_EXAMPLES = """
+Examples:
+
+    imbalance-doctor recommend --labels y.npy
+
+    imbalance-doctor recommend --labels data.csv --column label --metric recall_at_quantile --metric-quantile 0.01
+
+    imbalance-doctor recommend --labels 'shards/*.npy' --loss smooth-ap --batch-size 256 --world-size 8
+
+    imbalance-doctor recommend --labels y.npy --plan-out train.yaml && imbalance-doctor check -p train.yaml -l y.npy
+"""
+
+
+@app.command(epilog=_RECOMMEND_EXAMPLES)
+@options("inputs", "plan", "rulebook", "output", "policy")
+def recommend(
+    inputs: SimpleNamespace,
+    plan: SimpleNamespace,
+    rulebook: SimpleNamespace,
+    output: SimpleNamespace,
+    policy: SimpleNamespace,
+    plan_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan-out",
+            metavar="FILE",
+            rich_help_panel="Output",
+            help="Write the recommended plan; `check --plan FILE` reads it.",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace files that exist.")
+    ] = False,
+) -> None:
+    """Recommend a loss, `queue_size`, `max_pool_size` and everything around them."""
+    from imbalance_doctor.diagnose import diagnose
+    from imbalance_doctor.recommend.advise import recommend as advise
+
+    config, book = _setting(policy, rulebook)
+    labels = _labels(inputs, plan)
+    runs = _runs(inputs, (), plan)
+    if len(runs) > 1:
+        names = ", ".join(run.name for run in runs)
+        raise InputError(f"expected one plan to start from, but got {len(runs)} ({names})", where=inputs.plan_file)
+    from imbalance_doctor.evidence import PlannedRun, TrainingPlan
+
+    start = runs[0] if runs else PlannedRun(plan=TrainingPlan())
+    advice = advise(tuple(book.rules.values()), start, labels=labels)
+    judged = diagnose(book.rules.values(), labels=labels, runs=[replace(start, plan=advice.plan)])
+    if plan_out is not None and advice.feasible:
+        from imbalance_doctor.sources.plans import write_plan
+
+        write_plan(advice.plan, plan_out, overwrite=overwrite, header="Recommended by imbalance-doctor.")
+    diagnosis = replace(judged, recommendation=advice, assumptions=labels.assumptions if labels else ())
+    _finish(diagnosis, policy, config, output, command="recommend", overwrite=overwrite)
+
+
+_CHECK_EXAMPLES = """
+Examples:
+
+    imbalance-doctor check --plan train.yaml --labels y.npy
+
+    imbalance-doctor check train.py --labels y.npy --format github
+
+    imbalance-doctor check --loss smooth-ap --batch-size 64 --queue-size 256 --labels y.npy --fail-on warning
+"""
+
+
+@app.command(epilog=_CHECK_EXAMPLES)
+@options("inputs", "plan", "rulebook", "output", "policy")
+def check(
+    inputs: SimpleNamespace,
+    plan: SimpleNamespace,
+    rulebook: SimpleNamespace,
+    output: SimpleNamespace,
+    policy: SimpleNamespace,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="[PLAN]...", help="Plans or training scripts.", show_default=False)
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace files that exist.")
+    ] = False,
+) -> None:
+    """Judge a training plan or script against the labels, before training: the CI gate."""
+    from imbalance_doctor.diagnose import diagnose
+
+    config, book = _setting(policy, rulebook)
+    labels = _labels(inputs, plan)
+    runs = _runs(inputs, paths or (), plan)
+    if labels is None and not runs:
+        raise InputError(
+            "expected something to check, but got nothing",
+            hint="give a plan or script, --labels FILE, or plan options such as --loss",
+        )
+    diagnosis = diagnose(book.rules.values(), labels=labels, runs=runs)
+    _finish(diagnosis, policy, config, output, command="check", overwrite=overwrite)
+
+
+@app.command(
+    epilog="Examples:\n\n    imbalance-doctor facts --labels y.npy\n\n"
+    "    imbalance-doctor facts --labels y.npy --loss smooth-ap --batch-size 256 --format json\n"
+)
+@options("inputs", "plan", "output")
+def facts(inputs: SimpleNamespace, plan: SimpleNamespace, output: SimpleNamespace) -> None:
+    """Print every fact of the labels and the plan, with its unit and what provides it."""
+    from imbalance_doctor.diagnose import diagnose
+    from imbalance_doctor.report.facts_table import render
+
+    labels = _labels(inputs, plan)
+    runs = _runs(inputs, (), plan)
+    if labels is None and not runs:
+        raise InputError("expected labels or a plan, but got nothing", hint="give --labels FILE or --plan FILE")
+    diagnosis = diagnose((), labels=labels, runs=runs)
+    _write(render(diagnosis, format=output.format, verbose=output.verbose, **_page()), output.output)
+
+
+@rules_app.command("list", epilog="Example:\n\n    imbalance-doctor rules list --covers AP-3\n")
+@options("rulebook", "output")
+def rules_list(
+    rulebook: SimpleNamespace,
+    output: SimpleNamespace,
+    covers: Annotated[
+        str | None, typer.Option("--covers", metavar="ID", help="Only rules that carry this catalogue id.")
+    ] = None,
+) -> None:
+    """List the rules."""
+    from imbalance_doctor.report.rule_page import render_list
+
+    found = [r for r in _book(rulebook, None).rules.values() if covers is None or covers in r.covers]
+    if not found:
+        raise InputError(f"expected a catalogue id that a rule covers, but got '{covers}'", where="--covers")
+    _write(render_list(found, format=output.format, verbose=output.verbose, **_page()), output.output)
+
+
+@rules_app.command("explain", epilog="Example:\n\n    imbalance-doctor rules explain gamma-between-zero-and-one\n")
+@options("rulebook", "output")
+def rules_explain(
+    rulebook: SimpleNamespace,
+    output: SimpleNamespace,
+    rule: Annotated[str, typer.Argument(metavar="ID", help="Id of a rule.", show_default=False)],
+) -> None:
+    """Explain one rule: when it fires, why, what to do, and when it is wrong."""
+    from imbalance_doctor.report.rule_page import render_rule
+
+    found = _book(rulebook, None).get(rule)
+    _write(render_rule(found, format=output.format, verbose=output.verbose, **_page()), output.output)
+
+
+@rules_app.command("test", epilog="Example:\n\n    imbalance-doctor rules test my_rules/\n")
+def rules_test(
+    directory: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR]", help="Rules to test; the built-in ones without it.", show_default=False),
+    ] = None,
+) -> None:
+    """Run the examples inside rule files, and check that each threshold is guarded by one."""
+    from imbalance_doctor.engine.examples import test_directory
+    from imbalance_doctor.report.rule_page import render_tests
+
+    outcome = test_directory(directory)
+    _write(render_tests(outcome, **_page()), None)
+    raise typer.Exit(0 if outcome.ok else 1)
+
+
+@plan_app.command("schema")
+def plan_schema_command() -> None:
+    """Print every field of a training plan with its unit, range and meaning."""
+    from imbalance_doctor.sources.plans import plan_schema
+
+    _write(plan_schema(), None)
+
+
+@plan_app.command("example", epilog="Example:\n\n    imbalance-doctor plan example smooth-ap > train.yaml\n")
+def plan_example_command(
+    loss: Annotated[str, typer.Argument(metavar="LOSS", help="Name of a loss.", show_default=False)],
+) -> None:
+    """Print a plan to start from."""
+    from imbalance_doctor.sources.plans import example_plan
+
+    _write(example_plan(loss), None)
+
+
+def _labels(inputs: SimpleNamespace, plan: SimpleNamespace) -> LabelCounts | None:
+    if not inputs.labels:
+        for name in ("key", "column", "positive", "label_kind"):
+            if getattr(inputs, name) is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise InputError(f"expected --labels with {option}, but got none", where=option)
+        return None
+    from imbalance_doctor.sources.labels import read_labels
+
+    ignore_index = None
+    if plan.ignore_index is not None:
+        from imbalance_doctor.sources.plans import plan_from_options
+
+        ignore_index = plan_from_options({"ignore_index": plan.ignore_index}).plan.ignore_index
+    with _progress() as progress:
+        return read_labels(
+            inputs.labels,
+            column=inputs.column,
+            key=inputs.key,
+            ignore_index=ignore_index,
+            positive=inputs.positive,
+            kind=inputs.label_kind,
+            progress=progress,
+        )
+
+
+class _progress:  # noqa: N801  used like a function
+    """A progress bar on standard error, shown only to a person and only when reading takes a while."""
+
+    def __enter__(self) -> Callable[[int, int], None] | None:
+        self._bar: Any = None
+        return self._advance if sys.stderr.isatty() else None
+
+    def _advance(self, done: int, total: int) -> None:
+        if self._bar is None:
+            if total < 1 << 28:
+                return
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._bar = Progress(console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("reading labels", total=total)
+            self._bar.start()
+        self._bar.update(self._task, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _runs(inputs: SimpleNamespace, paths: Sequence[str], plan: SimpleNamespace) -> list[PlannedRun]:
+    from imbalance_doctor.sources.plans import overlay, plan_from_options, read_plan
+
+    given = {name: value for name, value in vars(plan).items() if value is not None}
+    stated = plan_from_options(given)
+    files = [*([inputs.plan_file] if inputs.plan_file else []), *paths]
+    if not files:
+        return [stated] if given else []
+    return [overlay(run, stated) for file in files for run in read_plan(file)]
+
+
+def _setting(policy: SimpleNamespace, rulebook: SimpleNamespace) -> tuple[Config, RuleBook]:
+    from imbalance_doctor.sources.config import read_config
+
+    config = read_config(Path.cwd(), policy.config)
+    book = _book(rulebook, config)
+    config.check_rules(book.rules)
+    return config, book
+
+
+def _book(rulebook: SimpleNamespace, config: Config | None) -> RuleBook:
+    from imbalance_doctor.engine.loader import load_rules
+
+    extra = [*(config.rules if config else ()), *(rulebook.rules or ())]
+    override = [*(config.override if config else ()), *(rulebook.override or ())]
+    return load_rules(extra=extra, override=override)
+
+
+def _page() -> Mapping[str, Any]:
+    """Return how wide and how colourful text may be."""
+    import shutil
+
+    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return {"color": color, "width": shutil.get_terminal_size((100, 24)).columns}
+
+
+def _finish(  # noqa: PLR0913  everything that decides how a command ends
+    diagnosis: Diagnosis,
+    policy: SimpleNamespace,
+    config: Config,
+    output: SimpleNamespace,
+    *,
+    command: str,
+    overwrite: bool,
+) -> None:
+    from datetime import UTC, datetime
+
+    from imbalance_doctor import gate
+    from imbalance_doctor.report.base import renderer
+
+    render = renderer(output.format)
+    rules = gate.policy(config, fail_on=policy.fail_on, strict=policy.strict)
+    baseline = policy.baseline or config.baseline
+    diagnosis = gate.apply(
+        diagnosis,
+        rules,
+        baseline=gate.read_baseline(baseline) if baseline else None,
+        today=datetime.now(UTC).date(),
+    )
+    if policy.write_baseline is not None:
+        gate.write_baseline(diagnosis, policy.write_baseline, overwrite=overwrite)
+    _write(
+        render(diagnosis, command=command, verbose=output.verbose, **_page()), output.output, overwrite=overwrite
+    )
+    raise typer.Exit(diagnosis.exit.code)
+
+
+def _write(text: str, path: Path | None, *, overwrite: bool = False) -> None:
+    text = text if text.endswith("\n") else text + "\n"
+    if path is None:
+        sys.stdout.write(text)
+        return
+    try:
+        with path.open("w" if overwrite else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise InputError(
+            "expected a new file, but it exists", where=path, hint="add --overwrite to replace it"
+        ) from None
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where=path) from None
+
+
+def main() -> None:
+    """Run the command line; every ending has its exit code and at most one line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except DoctorError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001  the last resort: one line instead of a traceback
+        if os.environ.get("IMBALANCE_DOCTOR_DEBUG"):
+            raise
+        message = " ".join(str(error).split())
+        sys.stderr.write(
+            f"internal error: {type(error).__name__}: {message}; "
+            "please report it, with the output under IMBALANCE_DOCTOR_DEBUG=1\n"
+        )
+        sys.exit(70)

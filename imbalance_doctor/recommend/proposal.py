@@ -1,0 +1,124 @@
+"""Where the search for a plan starts, per loss: read from ``proposals/<loss>.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from imbalance_doctor.engine.expression import Expression, compile_expression
+from imbalance_doctor.evidence import PLAN_FIELDS
+from imbalance_doctor.facts.base import Facts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """The value a plan field starts from.
+
+    Attributes
+    ----------
+    cases
+        Conditions with the value each gives; the first true one counts.
+    value
+        A literal, or an expression over facts, used when no case holds.
+    otherwise
+        Used when `value` is unknown.
+    why
+        Printed as the reason for the choice.
+    """
+
+    cases: tuple[tuple[Expression, Any], ...]
+    value: Any
+    otherwise: Any
+    why: str
+
+    def resolve(self, field: str, facts: Facts) -> Any:
+        """Return the starting value of `field` for these facts; None when unknown."""
+        for when, value in self.cases:
+            if when.evaluate(facts).value is True:
+                return value
+        value = self.value
+        if isinstance(value, Expression):
+            value = value.evaluate(facts).value
+        if value is None:
+            value = self.otherwise
+            if isinstance(value, Expression):
+                value = value.evaluate(facts).value
+        whole = "int" in str(PLAN_FIELDS[field].type)
+        return round(value) if whole and isinstance(value, float) else value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """How to look for a plan with one loss.
+
+    Attributes
+    ----------
+    tasks
+        Kinds of problem the loss is for.
+    settings
+        Starting values by plan field.
+    moves
+        Fields that may change to silence a rule, with their values, cheapest first.
+    intervals
+        Fields whose interval is reported.
+    """
+
+    loss: str
+    tasks: tuple[str, ...]
+    settings: Mapping[str, Setting]
+    moves: tuple[tuple[str, tuple[Any, ...]], ...]
+    intervals: tuple[str, ...]
+
+
+@cache
+def proposals() -> Mapping[str, Proposal]:
+    """Read the proposals of every loss."""
+    import yaml
+
+    folder = resources.files("imbalance_doctor.recommend") / "proposals"
+    raw = {
+        entry.name.removesuffix(".yaml"): yaml.load(
+            entry.read_text(encoding="utf-8"),
+            Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),  # noqa: S506  both are safe loaders
+        )
+        for entry in folder.iterdir()
+        if entry.name.endswith(".yaml")
+    }
+    common = {name: _setting(spec) for name, spec in raw.pop("common")["settings"].items()}
+    return {
+        name: Proposal(
+            loss=body["loss"],
+            tasks=tuple(body["tasks"]),
+            settings=common | {k: _setting(v) for k, v in body["settings"].items()},
+            moves=tuple((move["field"], _values(move)) for move in body["moves"]),
+            intervals=tuple(body["intervals"]),
+        )
+        for name, body in raw.items()
+    }
+
+
+def _setting(spec: Mapping[str, Any]) -> Setting:
+    return Setting(
+        cases=tuple((compile_expression(c["when"]), c["value"]) for c in spec.get("cases", ())),
+        value=_literal_or_expression(spec["value"]),
+        otherwise=_literal_or_expression(spec.get("otherwise")),
+        why=spec["why"],
+    )
+
+
+def _literal_or_expression(value: Any) -> Any:
+    return compile_expression(value) if isinstance(value, str) and "." in value else value
+
+
+def _values(move: Mapping[str, Any]) -> tuple[Any, ...]:
+    if "values" in move:
+        return tuple(move["values"])
+    bounds = move["powers_of_two"]
+    values, value = [0], bounds["least"]
+    while value <= bounds["most"]:
+        values.append(value)
+        value *= 2
+    return tuple(values)
