@@ -1,0 +1,189 @@
+"""Rules x facts → one result per rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from imbalance_doctor.engine.base import (
+    SEVERITIES,
+    Finding,
+    Judgement,
+    Merit,
+    NotApplicable,
+    Passed,
+    Unknown,
+)
+from imbalance_doctor.engine.expression import Unknowns
+from imbalance_doctor.engine.loader import CONFIDENCES, Rule
+from imbalance_doctor.evidence import PLAN_FIELDS, Location
+from imbalance_doctor.facts.base import Facts, fact_specs
+
+__all__ = ["Places", "judge", "suggestions"]
+
+Places = Mapping[str, Location] | Callable[[str], Location | None]
+_SEVERITY = {word: rank for rank, word in enumerate(SEVERITIES)}
+_CONFIDENCE = {word: rank for rank, word in enumerate(CONFIDENCES)}
+
+
+def judge(rules: Iterable[Rule], facts: Facts, *, run: str = "", where: Places | None = None) -> Judgement:
+    """Judge facts by rules.
+
+    Parameters
+    ----------
+    rules
+        The rules to ask.
+    facts
+        What was measured.
+    run
+        Name of the planned run, for the results.
+    where
+        Place of each plan field, by name: a mapping or a function.
+
+    Returns
+    -------
+    Judgement
+        Exactly one result per rule. Findings and unknown rules are sorted by severity, then
+        confidence, then id; the rest by id.
+    """
+    findings: list[Finding] = []
+    passed: list[Passed] = []
+    unknown: list[Unknown] = []
+    not_applicable: list[NotApplicable] = []
+    merits: list[Merit] = []
+    loss = facts.value("plan.loss")
+    for rule in rules:
+        if rule.applies_to and loss is not None and loss not in rule.applies_to:
+            because = f"it speaks of {_listed(rule.applies_to)}, the plan of {loss}"
+            not_applicable.append(NotApplicable(rule=rule.id, because=because))
+            continue
+        fires = None if rule.applies_to and loss is None else rule.when.evaluate(facts)
+        if fires is None:
+            unknown.append(_unknown(rule, facts, run))
+        elif not fires:
+            passed.append(Passed(rule=rule.id))
+        elif rule.merit is None:
+            findings.append(_finding(rule, facts, run, where))
+        else:
+            merits.append(_merit(rule, facts))
+    return Judgement(
+        findings=tuple(
+            sorted(findings, key=lambda f: (_SEVERITY[f.severity], _CONFIDENCE[f.confidence], f.rule))
+        ),
+        passed=tuple(sorted(passed, key=lambda p: p.rule)),
+        unknown=tuple(sorted(unknown, key=lambda u: (_SEVERITY[u.severity], u.rule))),
+        not_applicable=tuple(sorted(not_applicable, key=lambda n: n.rule)),
+        merits=tuple(sorted(merits, key=lambda m: m.rule)),
+    )
+
+
+def suggestions(rule: Rule, facts: Facts) -> dict[str, Any]:
+    """Return the values the rule suggests, by plan field; what is unknown or out of range is left out."""
+    found: dict[str, Any] = {}
+    for name, expression in rule.suggest.items():
+        value = expression.evaluate(facts)
+        if value is None or (
+            expression.kind == "number" and not _in_range(value, PLAN_FIELDS[name].metadata)
+        ):
+            continue
+        found[name] = int(value) if isinstance(value, float) and value.is_integer() else value
+    return found
+
+
+def _in_range(value: float, allowed: Mapping[str, Any]) -> bool:
+    low, high = allowed["low"], allowed["high"]
+    above = low is None or value > low or (value == low and not allowed["low_open"])
+    below = high is None or value < high or (value == high and not allowed["high_open"])
+    return math.isfinite(value) and above and below
+
+
+def _finding(rule: Rule, facts: Facts, run: str, where: Places | None) -> Finding:
+    suggest = suggestions(rule, facts)
+    return Finding(
+        rule=rule.id,
+        title=rule.title,
+        severity=rule.severity,
+        confidence=rule.confidence,
+        message=rule.message.render(facts, rule.param_values, suggest),
+        why=rule.why,
+        remedy=rule.remedy,
+        covers=rule.covers,
+        cause=rule.cause,
+        facts=_read(rule, facts),
+        suggest=suggest,
+        where=None if where is None else _place(rule, where),
+        run=run,
+    )
+
+
+def _merit(rule: Rule, facts: Facts) -> Merit:
+    claim = rule.merit
+    assert claim is not None  # noqa: S101  the caller chose by it
+    return Merit(
+        rule=rule.id,
+        loss=rule.loss,
+        value=claim.value,
+        low=claim.low,
+        high=claim.high,
+        unit=claim.unit,
+        basis=claim.basis,
+        message=rule.message.render(facts, rule.param_values, {}),
+        covers=rule.covers,
+        facts=_read(rule, facts),
+    )
+
+
+def _unknown(rule: Rule, facts: Facts, run: str) -> Unknown:
+    why = rule.when.unknowns(facts) if rule.when.evaluate(facts) is None else Unknowns(facts=(), undefined=())
+    names = list(why.facts)
+    if rule.applies_to and facts.value("plan.loss") is None and "plan.loss" not in names:
+        names.insert(0, "plan.loss")
+    missing: dict[str, None] = {}
+    waiting: dict[tuple[str, ...], list[str]] = {}
+    for name in names:
+        absent = tuple(need for need in fact_specs()[name].needs if not _given(need, facts))
+        missing |= dict.fromkeys(absent)
+        waiting.setdefault(absent, []).append(name)
+    sentences = [
+        f"{_listed(found)} {'needs' if len(found) == 1 else 'need'} {_listed(absent)}"
+        for absent, found in waiting.items()
+        if absent and list(absent) != found
+    ]
+    sentences += [
+        f"{name} is not given" for absent, found in waiting.items() if list(absent) == found for name in found
+    ]
+    undefined = waiting.get((), [])
+    sentences += [f"{name} is not defined here" for name in undefined]
+    sentences += why.undefined
+    return Unknown(
+        rule=rule.id,
+        severity=rule.severity,
+        missing=tuple(missing),
+        because="; ".join(sentences),
+        run=run,
+    )
+
+
+def _given(need: str, facts: Facts) -> bool:
+    if "." in need:
+        return facts.value(need) is not None
+    return facts.family(need) is not None
+
+
+def _read(rule: Rule, facts: Facts) -> dict[str, Any]:
+    return {name: value for name in rule.facts if (value := facts.value(name)) is not None}
+
+
+def _place(rule: Rule, where: Places) -> Location | None:
+    """Return where the plan says what the rule objects to: what to change, else what was read."""
+    find = where if callable(where) else where.get
+    for name in rule.pointers:
+        if (place := find(name)) is not None:
+            return place
+    return None
+
+
+def _listed(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last

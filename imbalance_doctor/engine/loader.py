@@ -1,0 +1,689 @@
+"""Rule files → `Rule` objects, with every mistake told as ``path:line:column``."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, NoReturn, Self, cast
+
+from imbalance_doctor.engine import _yaml
+from imbalance_doctor.engine.base import SEVERITIES, Confidence, Severity
+from imbalance_doctor.engine.expression import Expression, ExpressionError, parse
+from imbalance_doctor.engine.template import Template, parse_template
+from imbalance_doctor.errors import RuleError, did_you_mean
+from imbalance_doctor.evidence import LOSSES, PLAN_FIELDS, Location
+from imbalance_doctor.facts.base import fact_specs
+
+__all__ = ["Example", "Expect", "MeritClaim", "Param", "Rule", "RuleBook", "load_rules", "read_rule"]
+
+MAX_BYTES = 256 * 1024
+MAX_FILES = 5000
+CONFIDENCES: tuple[Confidence, ...] = ("high", "medium", "low")
+VERDICTS = ("confirmed", "sharpened", "contradicted")
+EXPECTS = ("fires", "passes", "unknown", "not-applicable")
+BASES = ("measured", "documented")
+Expect = Literal["fires", "passes", "unknown", "not-applicable"]
+
+_SHARED_KEYS = (
+    "id", "title", "confidence", "covers", "params", "when", "message", "why", "verdict", "reproduce",
+    "false_alarms", "references", "examples",
+)  # fmt: skip
+_KEYS = (*_SHARED_KEYS, "severity", "applies_to", "cause", "remedy", "suggest")
+_SELECTION_KEYS = (*_SHARED_KEYS, "loss", "merit")
+_SHARED_REQUIRED = ("id", "title", "confidence", "when", "message", "why", "examples")
+_REQUIRED = (*_SHARED_REQUIRED, "severity", "remedy")
+_SELECTION_REQUIRED = (*_SHARED_REQUIRED, "loss", "merit")
+_ID = re.compile(r"[a-z]+(-[a-z]+)*")
+_PARAM = re.compile(r"[a-z][a-z0-9_]*")
+_COVERS = re.compile(r"[A-Z]+-[0-9]+")
+_TOKEN = re.compile(r"[\w.]+|\S")
+# In a block mapping, a line of the last key's value is indented, starts a list item, or says nothing.
+_EXAMPLES_LAST = re.compile(r"^examples:[^\n]*\n(?:(?:[ \-#][^\n]*)?\n)*(?:[ \-#][^\n]*)?\Z", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Param:
+    """A threshold of a rule: its value, unit, and why it is that."""
+
+    value: float
+    unit: str = ""
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeritClaim:
+    """What a selection rule says a loss is worth; see `engine.base.Merit`."""
+
+    value: float
+    low: float
+    high: float
+    unit: str
+    basis: Literal["measured", "documented"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One test case of a rule."""
+
+    name: str
+    facts: Mapping[str, Any]
+    expect: Expect
+    message: str | None = None
+    suggest: Mapping[str, Any] | None = None
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One rule, checked and compiled.
+
+    Attributes
+    ----------
+    family
+        Folder the file lies in.
+    path
+        File it came from, for messages.
+    when_at
+        Place of its ``when`` in that file.
+    builtin
+        Whether it ships with the package.
+    applies_to
+        Losses it speaks of; empty for all.
+    loss, merit
+        Of selection rules only; `merit` is None for all others.
+    severity
+        ``note`` for selection rules.
+    """
+
+    id: str
+    title: str
+    severity: Severity = "note"
+    confidence: Confidence
+    family: str
+    path: str
+    when: Expression
+    message: Template
+    why: str
+    builtin: bool = False
+    when_at: Location = field(compare=False)
+    applies_to: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
+    params: Mapping[str, Param] = field(default_factory=dict)
+    verdict: str = ""
+    cause: str = ""
+    reproduce: str = ""
+    remedy: str = ""
+    suggest: Mapping[str, Expression] = field(default_factory=dict)
+    false_alarms: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    loss: str = ""
+    merit: MeritClaim | None = None
+    examples_source: Callable[[], tuple[Example, ...]] = field(default=tuple, compare=False, repr=False)
+
+    @cached_property
+    def examples(self) -> tuple[Example, ...]:
+        """The test cases; those of built-in rules are read on first use.
+
+        Raises
+        ------
+        RuleError
+            When they are malformed.
+        """
+        return self.examples_source()
+
+    @cached_property
+    def facts(self) -> tuple[str, ...]:
+        """Every fact that the condition, the suggestions or the message read, in that order."""
+        read = [*self.when.facts, *(f for e in self.suggest.values() for f in e.facts), *self.message.facts]
+        return tuple(dict.fromkeys(read))
+
+    @cached_property
+    def pointers(self) -> tuple[str, ...]:
+        """Plan fields a finding can point at, best first: what it suggests, what it reads, what that needs.
+
+        The loss comes last, for nearly every fact depends on it.
+        """
+        specs = fact_specs()
+        read = [name for name in self.when.facts if name.startswith("plan.")]
+        needed = [need for name in self.when.facts for need in specs[name].needs if need.startswith("plan.")]
+        fields = [*self.suggest, *(name.removeprefix("plan.") for name in [*read, *needed])]
+        return tuple(dict.fromkeys([name for name in fields if name != "loss"] + ["loss"]))
+
+    @cached_property
+    def param_values(self) -> dict[str, float]:
+        """Values of the params by name."""
+        return {name: param.value for name, param in self.params.items()}
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        return replace(self, **changes)
+
+
+class RuleBook:
+    """The loaded rules.
+
+    Attributes
+    ----------
+    rules
+        By id, sorted.
+    """
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules: Mapping[str, Rule] = MappingProxyType(
+            {rule.id: rule for rule in sorted(rules, key=lambda rule: rule.id)}
+        )
+
+    def get(self, rule_id: str) -> Rule:
+        """Return one rule.
+
+        Raises
+        ------
+        RuleError
+            When there is no such rule.
+        """
+        if rule_id not in self.rules:
+            raise RuleError(f"unknown rule '{rule_id}'", hint=did_you_mean(rule_id, self.rules))
+        return self.rules[rule_id]
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules.values())
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+
+def load_rules(*, extra: Iterable[str | os.PathLike[str]] = (), override: Iterable[str] = ()) -> RuleBook:
+    """Load the built-in rules and those of further directories.
+
+    Parameters
+    ----------
+    extra
+        Directories (or single files) with rules.
+    override
+        Ids of built-in rules that a rule from `extra` may replace.
+
+    Raises
+    ------
+    RuleError
+        For the first rule that cannot be used.
+    """
+    rules = {rule.id: rule for rule in _builtin()}
+    allowed = set(override)
+    for rule_id in sorted(allowed - set(rules)):
+        raise RuleError(
+            f"cannot override '{rule_id}': no such built-in rule", hint=did_you_mean(rule_id, rules)
+        )
+    for place in extra:
+        for path in find_rules(place):
+            rule = read_rule(path)
+            known = rules.get(rule.id)
+            if known is not None and not (known.builtin and rule.id in allowed):
+                hint = "name it as an override to replace it" if known.builtin else f"first in {known.path}"
+                origin = "a built-in rule" if known.builtin else "another rule"
+                raise RuleError(f"the id '{rule.id}' is taken by {origin}", where=path, line=1, hint=hint)
+            rules[rule.id] = rule
+    for rule_id in sorted(allowed):
+        if rules[rule_id].builtin:
+            raise RuleError(f"cannot override '{rule_id}': no rule given replaces it")
+    return RuleBook(rules.values())
+
+
+@cache
+def _builtin() -> tuple[Rule, ...]:
+    rules = []
+    for folder in sorted(_builtin_root().iterdir(), key=lambda entry: entry.name):
+        if not folder.is_dir():
+            continue
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+            if entry.name.endswith(".yaml"):
+                where = f"rules/{folder.name}/{entry.name}"
+                rules.append(_rule(entry.read_bytes(), where, folder.name, builtin=True))
+    return tuple(rules)
+
+
+def _builtin_root() -> Any:
+    """Return the directory of the built-in rules: inside a wheel, or beside the package in a checkout."""
+    here = Path(__file__).parents[1]
+    for root in (here / "_rules", here.parent / "rules"):
+        if root.is_dir():
+            return root
+    from importlib.resources import files  # a package inside a zip file
+
+    return files("imbalance_doctor") / "_rules"
+
+
+def find_rules(place: str | os.PathLike[str]) -> list[Path]:
+    """Return the rule files of a directory, sorted.
+
+    Raises
+    ------
+    RuleError
+        When there is none, or the directory cannot be read.
+    """
+    root = Path(place)
+    found: list[Path] = []
+    try:
+        if root.is_file():
+            return [root]
+        if not root.is_dir():
+            raise RuleError("expected a directory of rules, but there is none", where=root)
+        _walk(root, found, frozenset())
+    except OSError as error:
+        raise RuleError(f"cannot read the rules: {error.strerror or error}", where=root) from None
+    if not found:
+        raise RuleError("expected rule files (*.yaml), but found none", where=root)
+    return found
+
+
+def _walk(folder: Path, found: list[Path], above: frozenset[str]) -> None:
+    real = os.path.realpath(folder)
+    if real in above:
+        raise RuleError("symbolic links form a loop", where=folder)
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            _walk(entry, found, above | {real})
+        elif entry.suffix == ".yaml":
+            found.append(entry)
+        elif entry.suffix == ".yml":
+            raise RuleError("expected the ending .yaml, but got .yml", where=entry, hint="rename the file")
+        if len(found) > MAX_FILES:
+            raise RuleError(f"expected at most {MAX_FILES} rule files", where=folder)
+
+
+def read_rule(path: str | os.PathLike[str]) -> Rule:
+    """Read one rule file, examples included.
+
+    Raises
+    ------
+    RuleError
+        Naming the place and the mistake.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise RuleError("expected a file", where=path)
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise RuleError(f"cannot read the rule: {error.strerror or error}", where=path) from None
+    rule = _rule(data, str(path), path.absolute().parent.name, builtin=False)
+    _ = rule.examples
+    return rule
+
+
+def _rule(data: bytes, where: str, family: str, *, builtin: bool) -> Rule:
+    if len(data) > MAX_BYTES:
+        raise RuleError(f"expected at most {MAX_BYTES // 1024} KiB, but the file is larger", where=where)
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise RuleError("expected UTF-8 text", where=where, line=line) from None
+    if not text.strip():
+        raise RuleError("expected a rule, but the file is empty", where=where)
+    # Examples are most of a file and none of a judgement: those of built-in rules wait until they are run.
+    tail = _EXAMPLES_LAST.search(text) if builtin else None
+    head = text if tail is None else text[: tail.start()]
+    reader = _Reader(where, text)
+    root = reader.mapping(_yaml.read(head, where), "a rule")
+    if tail is None:
+        examples = root.values.get("examples")
+    else:
+        skipped = text.count("\n", 0, tail.start())
+        examples = None
+        root.keys["examples"] = _yaml.Scalar(skipped + 1, 1, "examples", plain=True)
+        root.values["examples"] = _yaml.Scalar(skipped + 1, 1, "", plain=True)
+
+    def read_examples() -> tuple[Example, ...]:
+        node = examples
+        if tail is not None:
+            document = _yaml.read(tail.group(), where, skipped_lines=skipped)
+            node = cast("_yaml.Mapping", document).values["examples"]
+        return _examples(reader, node, selection="merit" in root.values)
+
+    return _build(reader, root, family, builtin, read_examples)
+
+
+def _build(
+    reader: _Reader,
+    root: _yaml.Mapping,
+    family: str,
+    builtin: bool,
+    read_examples: Callable[[], tuple[Example, ...]],
+) -> Rule:
+    selection = "loss" in root.values or "merit" in root.values
+    kind = "a selection rule" if selection else "a rule"
+    reader.keys(
+        root,
+        _SELECTION_KEYS if selection else _KEYS,
+        _SELECTION_REQUIRED if selection else _REQUIRED,
+        kind,
+    )
+    get = root.values.get
+    rule_id = reader.name(get("id"), "id", _ID, "kebab-case letters, such as 'pool-too-small'")
+    stem = Path(reader.where).stem
+    if rule_id != stem:
+        reader.fail(get("id"), f"expected the id '{stem}' (the file's name), but got '{rule_id}'")
+    params = _params(reader, get("params"))
+    values = {name: param.value for name, param in params.items()}
+    when = reader.expression(get("when"), "when", values)
+    if when.kind != "bool":
+        reader.fail(get("when"), f"'when' expected a condition, but got a {when.kind}")
+    suggest = _suggest(reader, get("suggest"), values)
+    message = reader.template(get("message"), values, {name: e.kind for name, e in suggest.items()})
+    used = when.used_params.union(message.params, *(e.used_params for e in suggest.values()))
+    for name in params:
+        if name not in used:
+            key = cast("_yaml.Mapping", get("params")).keys[name]
+            reader.fail(key, f"the param '{name}' is never used")
+    merit = _merit(reader, get("merit")) if selection else None
+    when_node = cast("_yaml.Node", get("when"))
+    return Rule(
+        id=rule_id,
+        title=reader.line(get("title"), "title"),
+        severity="note"
+        if selection
+        else cast("Severity", reader.choice(get("severity"), "severity", SEVERITIES)),
+        confidence=cast("Confidence", reader.choice(get("confidence"), "confidence", CONFIDENCES)),
+        family=family,
+        path=reader.where,
+        builtin=builtin,
+        when=when,
+        when_at=Location(path=reader.where, line=when_node.line, column=when_node.column),
+        message=message,
+        why=reader.text(get("why"), "why"),
+        applies_to=reader.words(get("applies_to"), "applies_to", choices=LOSSES),
+        covers=reader.words(get("covers"), "covers", pattern=_COVERS, such_as="'AP-3'"),
+        params=params,
+        verdict=reader.choice(get("verdict"), "verdict", VERDICTS) if get("verdict") else "",
+        cause=reader.name(get("cause"), "cause", _ID, "a kebab-case id") if get("cause") else "",
+        reproduce=reader.name(get("reproduce"), "reproduce", _ID, "a kebab-case id")
+        if get("reproduce")
+        else "",
+        remedy="" if selection else reader.text(get("remedy"), "remedy"),
+        suggest=suggest,
+        false_alarms=reader.texts(get("false_alarms"), "false_alarms"),
+        references=reader.texts(get("references"), "references"),
+        loss=reader.choice(get("loss"), "loss", LOSSES) if selection else "",
+        merit=merit,
+        examples_source=read_examples,
+    )
+
+
+def _params(reader: _Reader, node: _yaml.Node | None) -> dict[str, Param]:
+    if node is None:
+        return {}
+    params = {}
+    table = reader.mapping(node, "params")
+    for name, entry in table.values.items():
+        reader.name(table.keys[name], "param", _PARAM, "a name of lower-case letters and '_'")
+        body = reader.mapping(entry, f"the param '{name}'")
+        reader.keys(body, ("value", "unit", "why"), ("value", "why"), f"the param '{name}'")
+        unit = body.values.get("unit")
+        params[name] = Param(
+            value=reader.number(body.values["value"], f"{name}.value"),
+            unit="" if unit is None else reader.line(unit, "unit"),
+            why=reader.text(body.values["why"], f"{name}.why"),
+        )
+    return params
+
+
+def _suggest(reader: _Reader, node: _yaml.Node | None, params: Mapping[str, float]) -> dict[str, Expression]:
+    if node is None:
+        return {}
+    suggest = {}
+    table = reader.mapping(node, "suggest")
+    for name, entry in table.values.items():
+        if name not in PLAN_FIELDS:
+            reader.fail(table.keys[name], f"unknown plan field '{name}'", did_you_mean(name, PLAN_FIELDS))
+        spec = fact_specs()[f"plan.{name}"]
+        expression = reader.expression(entry, name, params)
+        if expression.kind != spec.kind:
+            reader.fail(entry, f"'{name}' expected a {spec.kind}, but got a {expression.kind}")
+        if spec.kind == "text" and expression.node.value not in spec.choices:
+            hint = (
+                did_you_mean(str(expression.node.value), spec.choices) or f"one of {', '.join(spec.choices)}"
+            )
+            reader.fail(entry, f"'{name}' is never {expression}", hint)
+        suggest[name] = expression
+    return suggest
+
+
+def _merit(reader: _Reader, node: _yaml.Node | None) -> MeritClaim:
+    body = reader.mapping(node, "merit")
+    keys = ("value", "low", "high", "unit", "basis")
+    reader.keys(body, keys, keys, "merit")
+    get = body.values.__getitem__
+    claim = MeritClaim(
+        value=reader.number(get("value"), "merit.value"),
+        low=reader.number(get("low"), "merit.low"),
+        high=reader.number(get("high"), "merit.high"),
+        unit=reader.line(get("unit"), "merit.unit"),
+        basis=cast("Any", reader.choice(get("basis"), "merit.basis", BASES)),
+    )
+    if not claim.low <= claim.value <= claim.high:
+        reader.fail(
+            node, f"merit expected low <= value <= high, but got {claim.low}, {claim.value}, {claim.high}"
+        )
+    return claim
+
+
+def _examples(reader: _Reader, node: _yaml.Node | None, *, selection: bool) -> tuple[Example, ...]:
+    examples: list[Example] = []
+    items = reader.sequence(node, "examples").items
+    if not items:
+        reader.fail(node, "expected at least one example, but got none")
+    keys = (
+        ("name", "facts", "expect", "message")
+        if selection
+        else ("name", "facts", "expect", "message", "suggest")
+    )
+    for item in items:
+        body = reader.mapping(item, "an example")
+        reader.keys(body, keys, ("name", "facts", "expect"), "an example")
+        get = body.values.get
+        name = reader.line(get("name"), "name")
+        if name in {example.name for example in examples}:
+            reader.fail(get("name"), f"two examples are called '{name}'")
+        facts = get("facts")
+        if isinstance(facts, _yaml.Scalar) and facts.null:
+            facts = _yaml.Mapping(facts.line, facts.column)
+        expect = cast("Expect", reader.choice(get("expect"), "expect", EXPECTS))
+        for key in ("message", "suggest"):
+            if get(key) is not None and expect != "fires":
+                reader.fail(body.keys[key], f"'{key}' belongs to examples that fire")
+        examples.append(
+            Example(
+                name=name,
+                facts=reader.facts(facts, "", "fact"),
+                expect=expect,
+                message=None if get("message") is None else reader.line(get("message"), "message"),
+                suggest=None
+                if get("suggest") is None
+                else reader.facts(get("suggest"), "plan.", "plan field"),
+                line=item.line,
+            )
+        )
+    return tuple(examples)
+
+
+class _Reader:
+    """Reads nodes as what the schema expects, and says where they are not."""
+
+    def __init__(self, where: str, text: str) -> None:
+        self.where = where
+        self.source = text
+
+    def fail(self, node: _yaml.Node | None, problem: str, hint: str = "") -> NoReturn:
+        line, column = (None, None) if node is None else (node.line, node.column)
+        raise RuleError(problem, where=self.where, line=line, column=column, hint=hint)
+
+    def said(self, node: _yaml.Node | None) -> str:
+        match node:
+            case None:
+                return "nothing"
+            case _yaml.Scalar() if node.null:
+                return "nothing"
+            case _yaml.Scalar():
+                text = node.text if len(node.text) < 50 else node.text[:49] + "…"  # noqa: PLR2004
+                return repr(text)
+            case _yaml.Sequence():
+                return "a list"
+            case _:
+                return "a mapping"
+
+    def keys(self, node: _yaml.Mapping, known: Iterable[str], required: Iterable[str], what: str) -> None:
+        known = tuple(known)
+        for key, place in node.keys.items():
+            if key not in known:
+                hint = did_you_mean(key, known) or f"{what} has the keys {', '.join(known)}"
+                self.fail(place, f"unknown key '{key}' in {what}", hint)
+        for key in required:
+            if key not in node.keys:
+                self.fail(node, f"{what} expected the key '{key}', but it is missing")
+
+    def mapping(self, node: _yaml.Node | None, what: str) -> _yaml.Mapping:
+        if not isinstance(node, _yaml.Mapping):
+            self.fail(node, f"{what} expected a mapping, but got {self.said(node)}")
+        return node
+
+    def sequence(self, node: _yaml.Node | None, what: str) -> _yaml.Sequence:
+        if not isinstance(node, _yaml.Sequence):
+            self.fail(node, f"{what} expected a list, but got {self.said(node)}")
+        return node
+
+    def text(self, node: _yaml.Node | None, what: str) -> str:
+        if not isinstance(node, _yaml.Scalar) or node.null or not node.text.strip():
+            self.fail(node, f"'{what}' expected text, but got {self.said(node)}")
+        return node.text.strip()
+
+    def line(self, node: _yaml.Node | None, what: str) -> str:
+        """Read text as one line."""
+        return " ".join(self.text(node, what).split())
+
+    def name(self, node: _yaml.Node | None, what: str, pattern: re.Pattern[str], form: str) -> str:
+        text = self.text(node, what)
+        if not pattern.fullmatch(text):
+            self.fail(node, f"'{what}' expected {form}, but got {self.said(node)}")
+        return text
+
+    def choice(self, node: _yaml.Node | None, what: str, choices: Iterable[str]) -> str:
+        text, choices = self.text(node, what), tuple(choices)
+        if text not in choices:
+            hint = did_you_mean(text, choices)
+            self.fail(node, f"'{what}' expected one of {', '.join(choices)}, but got {self.said(node)}", hint)
+        return text
+
+    def number(self, node: _yaml.Node | None, what: str) -> float:
+        value = node.number if isinstance(node, _yaml.Scalar) else None
+        if value is None or abs(value) in {float("inf")} or abs(value) >= 2**63:
+            self.fail(
+                node, f"'{what}' expected a number, but got {self.said(node)}", "such as 12, 0.5 or 1e-3"
+            )
+        return value
+
+    def texts(self, node: _yaml.Node | None, what: str) -> tuple[str, ...]:
+        if node is None:
+            return ()
+        return tuple(self.line(item, what) for item in self.sequence(node, what).items)
+
+    def words(
+        self,
+        node: _yaml.Node | None,
+        what: str,
+        *,
+        choices: Iterable[str] = (),
+        pattern: re.Pattern[str] | None = None,
+        such_as: str = "",
+    ) -> tuple[str, ...]:
+        if node is None:
+            return ()
+        items = self.sequence(node, what).items
+        if not items:
+            self.fail(node, f"'{what}' expected at least one entry, but got none", "leave the key out")
+        found: list[str] = []
+        for item in items:
+            text = (
+                self.choice(item, what, choices)
+                if pattern is None
+                else self.name(item, what, pattern, f"an id such as {such_as}")
+            )
+            if text in found:
+                self.fail(item, f"'{what}' holds '{text}' twice")
+            found.append(text)
+        return tuple(found)
+
+    def facts(self, node: _yaml.Node | None, prefix: str, what: str) -> dict[str, Any]:
+        """Read values by fact name, each as its fact's kind."""
+        specs = fact_specs()
+        table = self.mapping(node, what + "s")
+        values: dict[str, Any] = {}
+        for name, entry in table.values.items():
+            spec = specs.get(prefix + name)
+            if spec is None:
+                known = (full.removeprefix(prefix) for full in specs if full.startswith(prefix))
+                self.fail(table.keys[name], f"unknown {what} '{name}'", did_you_mean(name, known))
+            if isinstance(entry, _yaml.Scalar) and entry.null:
+                continue
+            if spec.kind == "number":
+                special = (
+                    isinstance(entry, _yaml.Scalar)
+                    and entry.plain
+                    and entry.text in {".nan", ".inf", "-.inf"}
+                )
+                value: Any = (
+                    float(cast("_yaml.Scalar", entry).text.replace(".", ""))
+                    if special
+                    else self.number(entry, name)
+                )
+            elif spec.kind == "bool":
+                value = entry.truth if isinstance(entry, _yaml.Scalar) else None
+                if value is None:
+                    self.fail(entry, f"'{name}' expected true or false, but got {self.said(entry)}")
+            elif spec.kind == "text":
+                value = self.choice(entry, name, spec.choices) if spec.choices else self.text(entry, name)
+            else:
+                value = tuple(self.number(item, name) for item in self.sequence(entry, name).items)
+            values[name] = value
+        return values
+
+    def expression(self, node: _yaml.Node | None, what: str, params: Mapping[str, float]) -> Expression:
+        text = self.text(node, what)
+        try:
+            return parse(text, params)
+        except ExpressionError as error:
+            self.inside(cast("_yaml.Scalar", node), text, error)
+
+    def template(
+        self, node: _yaml.Node | None, params: Mapping[str, float], suggest: Mapping[str, str]
+    ) -> Template:
+        text = self.line(node, "message")
+        try:
+            return parse_template(text, params, suggest)
+        except ExpressionError as error:
+            self.inside(cast("_yaml.Scalar", node), text, error)
+
+    def inside(self, node: _yaml.Scalar, text: str, error: ExpressionError) -> NoReturn:
+        """Fail at the place inside a scalar: the same occurrence of the same word in the file."""
+        line, column = node.line, node.column
+        token = _TOKEN.match(text, error.offset)
+        if token is not None:
+            nth = text.count(token.group(), 0, error.offset)
+            lines = self.source.split("\n")[line - 1 :]
+            lines[0] = " " * (column - 1) + lines[0][column - 1 :]
+            raw, at = "\n".join(lines), -1
+            for _ in range(nth + 1):
+                at = raw.find(token.group(), at + 1)
+                if at < 0:
+                    break
+            else:
+                line += raw.count("\n", 0, at)
+                column = at - (raw.rfind("\n", 0, at) + 1) + 1
+        raise RuleError(error.problem, where=self.where, line=line, column=column, hint=error.hint)

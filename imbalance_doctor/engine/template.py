@@ -1,0 +1,183 @@
+"""Message templates: ``{fact}``, ``{param}``, ``{suggest.field}``, each with an optional format.
+
+Checked when the rule is loaded, formatted by this module alone: `str.format` never sees user text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from imbalance_doctor.engine.expression import ExpressionError
+from imbalance_doctor.errors import did_you_mean
+from imbalance_doctor.facts.base import Facts, fact_specs
+
+__all__ = ["Template", "parse_template"]
+
+MAX_LENGTH = 2000
+_PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_SPEC = re.compile(r"d|,|bytes|\.(\d)([gf%])")
+_UNKNOWN = "?"
+_LONGEST_WORD = 60
+_BIG = 1e4
+
+
+class Template:
+    """A checked message.
+
+    Attributes
+    ----------
+    source
+        As written.
+    facts
+        Dotted names of the facts it shows.
+    params
+        Names of the params it shows.
+    """
+
+    __slots__ = ("facts", "params", "pieces", "source")
+
+    def __init__(self, source: str, pieces: tuple[str | tuple[str, str, str], ...]) -> None:
+        self.source = source
+        self.pieces = pieces
+        self.facts = tuple(dict.fromkeys(p[1] for p in pieces if not isinstance(p, str) and p[0] == "fact"))
+        self.params = frozenset(p[1] for p in pieces if not isinstance(p, str) and p[0] == "param")
+
+    def render(self, facts: Facts, params: Mapping[str, float], suggest: Mapping[str, Any]) -> str:
+        """Return the message; what is unknown shows as ``?``."""
+        read: dict[str, Callable[[str], Any]] = {
+            "fact": facts.value,
+            "param": params.get,
+            "suggest": suggest.get,
+        }
+        return "".join(
+            piece if isinstance(piece, str) else show(read[piece[0]](piece[1]), piece[2])
+            for piece in self.pieces
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return self.pieces == other.pieces if isinstance(other, Template) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.pieces)
+
+    def __str__(self) -> str:
+        return self.source
+
+
+def parse_template(source: str, params: Mapping[str, float], suggest: Mapping[str, str]) -> Template:
+    """Parse and check a message.
+
+    Parameters
+    ----------
+    source
+        The text of the rule.
+    params
+        The rule's params.
+    suggest
+        Kind (``number``, ``bool``, ``text``) of each suggested plan field.
+
+    Raises
+    ------
+    ExpressionError
+        For unknown names, unknown formats and stray braces.
+    """
+    if len(source) > MAX_LENGTH:
+        raise ExpressionError(f"expected at most {MAX_LENGTH} characters, but got {len(source)}", 0)
+    pieces: list[str | tuple[str, str, str]] = []
+    end = 0
+    for found in _PIECE.finditer(source):
+        pieces.append(source[end : found.start()])
+        end = found.end()
+        if found.group() in {"{{", "}}"}:
+            pieces.append(found.group()[0])
+        elif found.group(1) is None:
+            raise ExpressionError(
+                f"unmatched '{found.group()}' in the message", found.start(), "write it twice"
+            )
+        else:
+            pieces.append(_field(found.group(1), found.start() + 1, params, suggest))
+    pieces.append(source[end:])
+    return Template(source, tuple(p for p in pieces if p))
+
+
+def _field(
+    text: str, offset: int, params: Mapping[str, float], suggest: Mapping[str, str]
+) -> tuple[str, str, str]:
+    name, colon, spec = text.partition(":")
+    family, dot, short = name.partition(".")
+    specs = fact_specs()
+    if name in params:
+        where, kind = "param", "number"
+    elif family == "suggest" and short in suggest:
+        name, where, kind = short, "suggest", suggest[short]
+    elif name in specs:
+        where, kind = "fact", specs[name].kind
+    else:
+        known = [*specs, *params, *(f"suggest.{field}" for field in suggest)]
+        what = "fact" if dot else "param"
+        raise ExpressionError(f"unknown {what} '{name}' in the message", offset, did_you_mean(name, known))
+    if kind == "vector":
+        raise ExpressionError(f"'{name}' is one number per class", offset, "a message shows single values")
+    if colon and not _SPEC.fullmatch(spec):
+        hint = "one of d .2g .2f .1% , bytes"
+        raise ExpressionError(f"unknown format '{spec}' of '{name}'", offset + len(name) + 1, hint)
+    if colon and kind != "number":
+        raise ExpressionError(f"'{name}' is no number and takes no format", offset)
+    return where, name, spec
+
+
+def show(value: Any, spec: str = "") -> str:
+    """Return a value as a message shows it.
+
+    Parameters
+    ----------
+    value
+        Number, bool, text or None.
+    spec
+        Empty (whole numbers in full, others to four significant digits), ``d`` (rounded), ``,``
+        (rounded, with thousands separators), ``.Ng``, ``.Nf``, ``.N%`` or ``bytes``.
+
+    Examples
+    --------
+    >>> show(0.04567, ".1%"), show(123456.7, ".2g"), show(3 * 2**30, "bytes"), show(None)
+    ('4.6%', '120000', '3 GiB', '?')
+    """
+    if value is None or value != value:  # noqa: PLR0124  NaN
+        return _UNKNOWN
+    if isinstance(value, str):
+        text = "".join(c if c.isprintable() else " " for c in value)
+        return text if len(text) <= _LONGEST_WORD else text[: _LONGEST_WORD - 1] + "…"
+    if value is True or value is False:
+        return "true" if value else "false"
+    if math.isinf(value):
+        return "infinite" if value > 0 else "-infinite"
+    if not spec:
+        if value == int(value) and abs(value) < 1e15:  # noqa: PLR2004  beyond, a float is not exact
+            return str(int(value))
+        return f"{value:.0f}" if _BIG <= abs(value) < 1e15 else f"{value:.4g}"  # noqa: PLR2004
+    if spec == "d":
+        return str(round(value))
+    if spec == ",":
+        return f"{round(value):,}"
+    if spec == "bytes":
+        return _bytes(float(value))
+    if spec.endswith("g"):
+        return _significant(float(value), max(int(spec[1]), 1))
+    digits, form = spec[1], spec[2]
+    return f"{value:.{digits}{form}}"
+
+
+def _significant(value: float, digits: int) -> str:
+    text = f"{value:.{digits}g}"
+    return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e15 else text  # noqa: PLR2004
+
+
+def _bytes(value: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(value) < 1024 or unit == "TiB":  # noqa: PLR2004
+            break
+        value /= 1024
+    return f"{_significant(value, 3)} {unit}"
