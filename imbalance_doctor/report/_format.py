@@ -1,0 +1,274 @@
+"""How numbers and untrusted words are written: the only place where anything is rounded."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from imbalance_doctor.diagnose import Diagnosis
+from imbalance_doctor.engine.base import SEVERITIES, Finding, Unknown
+from imbalance_doctor.evidence import PLAN_FIELDS
+from imbalance_doctor.gate import missing_inputs, option
+from imbalance_doctor.recommend.base import Choice, Recommendation
+
+_DIGITS = 3
+_THOUSAND = 1000
+_RULE_FIRST = re.compile(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)+): (.+)", re.DOTALL)
+
+
+def clean(text: object) -> str:
+    r"""Return text as one printable line; control and other invisible characters become escapes.
+
+    >>> clean("a\x1b[31mb\n c")
+    'a\\x1b[31mb c'
+    """
+    return "".join(_visible(c) for c in " ".join(str(text).split()))
+
+
+def clean_lines(text: object) -> str:
+    """Return text with its lines kept and every other invisible character escaped."""
+    lines = str(text).replace("\r\n", "\n").replace("\t", "    ").split("\n")
+    return "\n".join("".join(_visible(c) for c in line).rstrip() for line in lines).strip("\n")
+
+
+def _visible(char: str) -> str:
+    if char.isprintable():
+        return char
+    return " " if char.isspace() else char.encode("unicode_escape").decode("ascii")
+
+
+def paragraphs(text: object) -> list[str]:
+    """Split running text at blank lines; line breaks inside a paragraph are only layout."""
+    return [clean(part) for part in re.split(r"\n\s*\n", str(text).strip()) if part.strip()]
+
+
+def first_sentence(text: object) -> str:
+    """Return the first sentence of running text.
+
+    >>> first_sentence("Below 0.5 it is noise. Measured twice.")
+    'Below 0.5 it is noise.'
+    """
+    parts = paragraphs(text)
+    return re.split(r"(?<=[^.\s]{2}[.!?])\s+(?=[A-Z])", parts[0], maxsplit=1)[0] if parts else ""
+
+
+def sentence(text: object) -> str:
+    """Return a phrase as a sentence: capital letter, closing full stop."""
+    phrase = clean(text)
+    if not phrase:
+        return ""
+    first, _, _ = phrase.partition(" ")
+    if first.isalpha() and first.islower():
+        phrase = phrase[0].upper() + phrase[1:]
+    return phrase if phrase[-1] in ".!?:" else f"{phrase}."
+
+
+def number(value: object) -> str:
+    """Return a number for reading: three digits that count, thousands apart.
+
+    >>> number(1280), number(2.5612), number(1.2e-5), number(True)
+    ('1,280', '2.56', '1.2e-05', 'yes')
+    """
+    value = plain(value)
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not isinstance(value, float):
+        return ", ".join(map(number, value)) if isinstance(value, list) else clean(value)
+    if math.isnan(value):
+        return "undefined"
+    if math.isinf(value):
+        return "infinite" if value > 0 else "-infinite"
+    rounded = float(f"{value:.{_DIGITS}g}")
+    if value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004  whole numbers a float holds exactly
+        return f"{value:,.0f}"
+    if abs(rounded) >= _THOUSAND:
+        return f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3g}"  # noqa: PLR2004
+    return f"{rounded:g}"
+
+
+def percent(share: float) -> str:
+    """Return a share (0-1) in per cent, with the digits that tell it from 0 and from 100 %.
+
+    >>> percent(0.002), percent(0.99999), percent(1)
+    ('0.2 %', '99.999 %', '100 %')
+    """
+    if not math.isfinite(share):
+        return number(share)
+    value = 100 * share
+    rest = min(abs(value), abs(100 - value))
+    if abs(value) <= 1e-4:  # noqa: PLR2004  zeros would hide it
+        return f"{value:.3g} %"
+    digits = 1 if rest == 0 else max(0, _DIGITS - 1 - math.floor(math.log10(rest)))
+    text = f"{value:,.{min(digits, 9)}f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text} %"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes.
+
+    >>> size(512), size(1536), size(2 * 2**30)
+    ('512 bytes', '1.5 KiB', '2 GiB')
+    """
+    if not math.isfinite(count):
+        return number(count)
+    value, unit = float(count), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        if abs(value) < 1024:  # noqa: PLR2004
+            break
+        value, unit = value / 1024, larger
+    return f"{number(value)} {unit}"
+
+
+def quantity(value: object, unit: str = "") -> str:
+    """Return a value with its unit: shares in per cent, bytes with a prefix."""
+    value = plain(value)
+    if isinstance(value, list):
+        return ", ".join(quantity(v, unit) for v in value)
+    if value is None or isinstance(value, bool | str):
+        return number(value)
+    if unit == "share":
+        return percent(value)
+    if unit == "bytes":
+        return size(value)
+    return f"{number(value)} {unit}".rstrip()
+
+
+def pasteable(value: object) -> str:
+    """Return a plan value as one would write it into code: no thousands, no unit.
+
+    >>> pasteable(4096), pasteable(0.05), pasteable(None), pasteable(True)
+    ('4096', '0.05', 'none', 'true')
+    """
+    value = plain(value)
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"  # noqa: PLR2004
+    if isinstance(value, list):
+        return "[" + ", ".join(map(pasteable, value)) + "]"
+    return clean(value)
+
+
+def choice_value(name: str, value: object) -> str:
+    """Return a recommended value: pasteable, except for bytes, which nobody reads in digits."""
+    spec = PLAN_FIELDS.get(name)
+    if spec is not None and spec.metadata["unit"] == "bytes" and value is not None:
+        return quantity(value, "bytes")
+    return pasteable(value)
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Return the interval in which a value may move; empty where nothing is known to bound it."""
+    if low is None and high is None:
+        return ""
+    if low is None:
+        return f"up to {pasteable(high)}"
+    if high is None:
+        return f"{pasteable(low)} or more"
+    return f"{pasteable(low)} to {pasteable(high)}"
+
+
+def plain(value: object) -> Any:
+    """Return a value in Python's own types: numpy scalars and arrays, sets and tuples unwrapped."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): plain(member) for key, member in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(map(plain, value), key=str)
+    if isinstance(value, list | tuple):
+        return [plain(member) for member in value]
+    return value
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun: ``1 finding``, ``2 findings``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def rule_and_reason(because: str) -> tuple[str, str]:
+    """Split a reason that starts with a rule's id; the id is empty where it does not."""
+    named = _RULE_FIRST.fullmatch(because)
+    return (named[1], named[2]) if named else ("", because)
+
+
+def by_severity(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """Group findings, errors first; severities without a finding are left out."""
+    groups: dict[str, list[Finding]] = {severity: [] for severity in SEVERITIES}
+    for finding in findings:
+        groups[finding.severity].append(finding)
+    return {severity: members for severity, members in groups.items() if members}
+
+
+def unchecked(unknown: Iterable[Unknown], *, most: int | None = None) -> list[str]:
+    """Sum up the rules that could not be checked, one phrase per missing input.
+
+    A rule that lacks two inputs counts for both. `most` limits the phrases to the inputs wanted by
+    most rules.
+    """
+    unknown = tuple(unknown)
+    wanted = missing_inputs(unknown)
+    shown = wanted[:most]
+    phrases = [f"{plural(n, 'rule')} {'needs' if n == 1 else 'need'} {option(name)}" for name, n in shown]
+    if len(shown) < len(wanted):
+        phrases.append(f"others need {plural(len(wanted) - len(shown), 'further input')}")
+    undefined = {u.rule for u in unknown if not u.missing}
+    if undefined:
+        phrases.append(f"{plural(len(undefined), 'rule')} cannot be computed from what was given")
+    return phrases
+
+
+def headline(diagnosis: Diagnosis, findings: Iterable[Finding]) -> str:
+    """Count what was found, what passed and what could not be checked."""
+    groups = by_severity(findings)
+    found = [plural(len(members), severity) for severity, members in groups.items()] or ["no findings"]
+    counts = [", ".join(found), f"{plural(len(diagnosis.passed), 'rule')} passed"]
+    rules = len({u.rule for u in diagnosis.unknown})
+    if rules:
+        counts.append(f"{rules:,} not checked")
+    if diagnosis.suppressed:
+        counts.append(f"{len(diagnosis.suppressed):,} suppressed")
+    return "; ".join(counts)
+
+
+def cost_lines(costs: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return each cost as its meaning and its amount."""
+    from imbalance_doctor.facts.base import fact_specs
+
+    specs = fact_specs()
+    lines = []
+    for name, value in costs.items():
+        spec = specs.get(name) or specs.get(f"cost.{name}")
+        text = spec.help if spec else name.replace("_", " ").replace(".", " ")
+        lines.append((text, quantity(value, spec.unit if spec else "")))
+    return lines
+
+
+def assumed(diagnosis: Diagnosis) -> list[str]:
+    """Return everything that was assumed, once."""
+    advice = diagnosis.recommendation
+    return list(dict.fromkeys(map(clean, [*(advice.assumed if advice else ()), *diagnosis.assumptions])))
+
+
+def verdict(advice: Recommendation) -> tuple[str, str]:
+    """Return what to do in a few words, and why in a sentence or two."""
+    loss = pasteable(advice.plan.loss)
+    if not advice.feasible:
+        return f"No plan with {loss} meets every rule", ""
+    choice = advice.choices.get("loss")
+    reasons = [sentence(rule_and_reason(text)[1]) for text in (choice.because if choice else ())]
+    return f"Use {loss}", " ".join(reasons)
+
+
+def bounds(choice: Choice) -> str:
+    """Return the rules that bound a choice, or its reason where none does."""
+    rules = [rule for text in choice.because if (rule := rule_and_reason(text)[0])]
+    return ", ".join(dict.fromkeys(rules)) or "; ".join(map(clean, choice.because[:1]))

@@ -1,0 +1,227 @@
+"""Text for people: calm colours in a terminal, plain words in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from imbalance_doctor.diagnose import Diagnosis
+from imbalance_doctor.engine.base import Finding
+from imbalance_doctor.gate import option
+from imbalance_doctor.recommend.base import Recommendation
+from imbalance_doctor.report._format import (
+    assumed,
+    bounds,
+    by_severity,
+    choice_value,
+    clean,
+    cost_lines,
+    first_sentence,
+    headline,
+    interval,
+    paragraphs,
+    pasteable,
+    plural,
+    rule_and_reason,
+    sentence,
+    size,
+    unchecked,
+    verdict,
+)
+from imbalance_doctor.report._page import SEVERITY_STYLES, Page
+
+FORMAT = "text"
+_MOST_INPUTS = 6
+
+
+def render(
+    diagnosis: Diagnosis,
+    *,
+    command: str = "",  # noqa: ARG001
+    color: bool = False,
+    width: int = 100,
+    verbose: bool = False,
+) -> str:
+    """Write a diagnosis for reading."""
+    page = Page(color=color, width=width)
+    if diagnosis.recommendation is not None:
+        _advice(page, diagnosis, diagnosis.recommendation, verbose=verbose)
+    else:
+        _header(page, diagnosis)
+    _findings(page, diagnosis, verbose=verbose)
+    _unknown(page, diagnosis, verbose=verbose)
+    _accepted(page, diagnosis, verbose=verbose)
+    if diagnosis.recommendation is None and (diagnosis.exit.code or verbose):
+        _assumptions(page, diagnosis)
+    page.space()
+    style = "bold green" if diagnosis.exit.code == 0 else "bold red"
+    page.unbroken((f"exit {diagnosis.exit.code}", style), f": {clean(diagnosis.exit.why)}")
+    return page.finish()
+
+
+def _header(page: Page, diagnosis: Diagnosis) -> None:
+    subject = clean(" and ".join(diagnosis.subject)) or "Nothing given"
+    page.line((subject, "bold"), f": {headline(diagnosis, diagnosis.findings)}")
+
+
+def _advice(page: Page, diagnosis: Diagnosis, advice: Recommendation, *, verbose: bool) -> None:
+    what, why = verdict(advice)
+    subject = f" for {clean(', '.join(diagnosis.subject))}" if diagnosis.subject else ""
+    style = "bold green" if advice.feasible else "bold red"
+    page.line((what, style), f"{subject}{'.' if not why else f': {why}'}")
+    if advice.expected_gain:
+        page.line(("Expected gain: ", "bold"), sentence(advice.expected_gain))
+    if advice.choices:
+        page.space()
+        rows = [
+            (name, choice_value(name, c.value), interval(c.low, c.high), bounds(c))
+            for name, c in advice.choices.items()
+            if name != "loss"
+        ]
+        page.table(("choice", "value", "may move between", "bound by"), rows)
+    if not advice.feasible:
+        _infeasible(page, diagnosis, advice, verbose=verbose)
+    page.space()
+    for text, amount in cost_lines(advice.costs):
+        page.labelled("Cost", f"{amount}, {clean(text)}", style="bold")
+    taken = assumed(diagnosis)
+    if taken:
+        page.labelled("Assumed", "; ".join(taken))
+    if advice.question is not None:
+        question = advice.question
+        page.labelled(
+            "Tell me",
+            f"{sentence(question.text)} Answer with {option(question.field)}: {sentence(question.effect)}",
+            style="bold cyan",
+        )
+    if advice.alternatives:
+        page.heading("Not chosen")
+        page.table(
+            ("loss", "memory", "why not"),
+            [
+                (a.loss, "" if a.bytes is None else size(a.bytes), _brief(a.why_not, verbose=verbose))
+                for a in advice.alternatives
+            ],
+        )
+    if verbose:
+        _reasons(page, advice)
+    _code(page, advice, verbose=verbose)
+
+
+def _brief(because: str, *, verbose: bool) -> str:
+    rule, reason = rule_and_reason(because)
+    if verbose:
+        return because
+    return f"{first_sentence(reason)} [{rule}]" if rule else first_sentence(reason)
+
+
+def _infeasible(page: Page, diagnosis: Diagnosis, advice: Recommendation, *, verbose: bool) -> None:
+    fired = {f.rule for f in diagnosis.findings}
+    apart = [b for b in advice.blockers if b.rule not in fired]
+    if apart:
+        page.heading("In the way")
+        for finding in apart:
+            _finding(page, finding, verbose=verbose)
+    if advice.remedies:
+        page.heading("What would meet it")
+        page.bullets(advice.remedies)
+
+
+def _reasons(page: Page, advice: Recommendation) -> None:
+    page.heading("Why these values")
+    for name, choice in advice.choices.items():
+        page.line((clean(name), "bold"), f" {choice_value(name, choice.value)}", indent=2)
+        page.bullets(choice.because, indent=4)
+    if advice.merits:
+        page.heading("What each loss is worth here")
+        page.table(
+            ("loss", "gain", "95 % interval", "unit", "basis", "because"),
+            [
+                (m.loss, f"{m.value:+.3g}", f"{m.low:+.3g} to {m.high:+.3g}", m.unit, m.basis, m.message)
+                for m in advice.merits
+            ],
+        )
+
+
+def _code(page: Page, advice: Recommendation, *, verbose: bool) -> None:
+    for number, (title, text) in enumerate(advice.code.items()):
+        if number and not verbose:
+            others = ", ".join(map(clean, list(advice.code)[1:]))
+            page.space()
+            page.line((f"The same for {others}: add --verbose.", "dim"))
+            return
+        page.heading(f"Code for {title}")
+        page.code(text)
+
+
+def _findings(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
+    for severity, members in by_severity(diagnosis.findings).items():
+        page.space()
+        page.line((plural(len(members), severity), SEVERITY_STYLES[severity]))
+        for finding in members:
+            _finding(page, finding, verbose=verbose)
+
+
+def _finding(page: Page, finding: Finding, *, verbose: bool) -> None:
+    spot = str(finding.where or "") if not finding.run or finding.where is None else str(finding.where)
+    place = [clean(part) for part in (spot, finding.run if not spot else "") if part]
+    page.space()
+    page.unbroken(
+        (clean(finding.rule), SEVERITY_STYLES[finding.severity]),
+        (f"  {'  '.join(place)}" if place else "", "underline" if place else ""),
+        (f"  {finding.confidence} confidence", "dim"),
+        indent=2,
+    )
+    page.line(clean(finding.message), indent=4)
+    why = paragraphs(finding.why) if verbose else [first_sentence(finding.why)]
+    for number, text in enumerate(filter(None, why)):
+        page.line((f"{'why:' if number == 0 else '':<9}", "dim"), text, indent=4, hang=9)
+    remedies = paragraphs(finding.remedy)
+    for number, text in enumerate(remedies if verbose else remedies[:1]):
+        page.line((f"{'remedy:' if number == 0 else '':<9}", "dim"), text, indent=4, hang=9)
+    if finding.suggest:
+        values = ", ".join(f"{clean(n)} {pasteable(v)}" for n, v in finding.suggest.items())
+        page.line((f"{'try:':<9}", "dim"), values, indent=4, hang=9)
+    if verbose:
+        details = [("run:", finding.run), ("covers:", ", ".join(finding.covers)), ("cause:", finding.cause)]
+        facts = ", ".join(f"{name} {pasteable(value)}" for name, value in finding.facts.items())
+        for label, text in [*details, ("facts:", facts)]:
+            if text:
+                page.line((f"{label:<9}", "dim"), clean(text), indent=4, hang=9)
+
+
+def _unknown(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
+    if not diagnosis.unknown:
+        return
+    page.space()
+    phrases: Sequence[str] = unchecked(diagnosis.unknown, most=None if verbose else _MOST_INPUTS)
+    rules = len({u.rule for u in diagnosis.unknown})
+    page.line((f"Not checked, {plural(rules, 'rule')}: ", "bold"), f"{'; '.join(phrases)}.", hang=2)
+    if diagnosis.exit.code == 3:  # noqa: PLR2004  nothing could be evaluated
+        page.line("Give --labels FILE for the data and --plan FILE (or plan options) for the training.")
+    if verbose:
+        page.table(
+            ("rule", "severity", "because"),
+            [(u.rule, u.severity, f"{u.run + ': ' if u.run else ''}{u.because}") for u in diagnosis.unknown],
+        )
+
+
+def _accepted(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
+    if diagnosis.suppressed:
+        page.space()
+        page.line((f"Suppressed, {plural(len(diagnosis.suppressed), 'finding')}", "bold"))
+        if verbose:
+            page.bullets(
+                f"{s.finding.rule}: {s.reason}" + (f" ({s.source})" if s.source else "")
+                for s in diagnosis.suppressed
+            )
+    if diagnosis.stale:
+        page.heading("Stale")
+        page.bullets(diagnosis.stale)
+
+
+def _assumptions(page: Page, diagnosis: Diagnosis) -> None:
+    if diagnosis.assumptions:
+        page.heading("Assumed")
+        page.bullets(diagnosis.assumptions)
+
+
