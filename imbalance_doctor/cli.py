@@ -59,7 +59,11 @@ _INPUT: dict[str, tuple[Any, Any, Any]] = {
             "standard input. Repeat it for shards.",
         ),
     ),
-    "key": (str | None, None, _option("--key", panel="Input", metavar="NAME", help="Array inside an archive.")),
+    "key": (
+        str | None,
+        None,
+        _option("--key", panel="Input", metavar="NAME", help="Array inside an archive."),
+    ),
     "column": (
         str | None,
         None,
@@ -124,7 +128,11 @@ _POLICY: dict[str, tuple[Any, Any, Any]] = {
             help="Exit 1 at or above: error (default), warning, note, never.",
         ),
     ),
-    "strict": (bool | None, None, _option("--strict/--no-strict", panel="Gate", help="Unknown is a failure.")),
+    "strict": (
+        bool | None,
+        None,
+        _option("--strict/--no-strict", panel="Gate", help="Unknown is a failure."),
+    ),
     "baseline": (
         Path | None,
         None,
@@ -177,7 +185,9 @@ def options(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         tables = {g: _plan_options() if g == "plan" else _GROUPS[g] for g in groups}
-        own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name not in groups]
+        own = [
+            p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name not in groups
+        ]
         added = [
             inspect.Parameter(
                 name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, declared]
@@ -219,11 +229,11 @@ Examples:
 
     imbalance-doctor recommend --labels y.npy
 
-    imbalance-doctor recommend --labels data.csv --column label --metric recall_at_quantile --metric-quantile 0.01
+    imbalance-doctor recommend --labels data.csv --column label --metric roc_auc
 
     imbalance-doctor recommend --labels 'shards/*.npy' --loss smooth-ap --batch-size 256 --world-size 8
 
-    imbalance-doctor recommend --labels y.npy --plan-out train.yaml && imbalance-doctor check -p train.yaml -l y.npy
+    imbalance-doctor recommend --labels y.npy --plan-out train.yaml
 """
 
 
@@ -257,7 +267,9 @@ def recommend(
     runs = _runs(inputs, (), plan)
     if len(runs) > 1:
         names = ", ".join(run.name for run in runs)
-        raise InputError(f"expected one plan to start from, but got {len(runs)} ({names})", where=inputs.plan_file)
+        raise InputError(
+            f"expected one plan to start from, but got {len(runs)} ({names})", where=inputs.plan_file
+        )
     from imbalance_doctor.evidence import PlannedRun, TrainingPlan
 
     start = runs[0] if runs else PlannedRun(plan=TrainingPlan())
@@ -291,7 +303,8 @@ def check(
     output: SimpleNamespace,
     policy: SimpleNamespace,
     paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PLAN]...", help="Plans or training scripts.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="[PLAN]...", help="Plans or training scripts.", show_default=False),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace files that exist.")
@@ -325,7 +338,9 @@ def facts(inputs: SimpleNamespace, plan: SimpleNamespace, output: SimpleNamespac
     labels = _labels(inputs, plan)
     runs = _runs(inputs, (), plan)
     if labels is None and not runs:
-        raise InputError("expected labels or a plan, but got nothing", hint="give --labels FILE or --plan FILE")
+        raise InputError(
+            "expected labels or a plan, but got nothing", hint="give --labels FILE or --plan FILE"
+        )
     diagnosis = diagnose((), labels=labels, runs=runs)
     _write(render(diagnosis, format=output.format, verbose=output.verbose, **_page()), output.output)
 
@@ -348,7 +363,9 @@ def rules_list(
     _write(render_list(found, format=output.format, verbose=output.verbose, **_page()), output.output)
 
 
-@rules_app.command("explain", epilog="Example:\n\n    imbalance-doctor rules explain gamma-between-zero-and-one\n")
+@rules_app.command(
+    "explain", epilog="Example:\n\n    imbalance-doctor rules explain gamma-between-zero-and-one\n"
+)
 @options("rulebook", "output")
 def rules_explain(
     rulebook: SimpleNamespace,
@@ -366,7 +383,9 @@ def rules_explain(
 def rules_test(
     directory: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="Rules to test; the built-in ones without it.", show_default=False),
+        typer.Argument(
+            metavar="[DIR]", help="Rules to test; the built-in ones without it.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Run the examples inside rule files, and check that each threshold is guarded by one."""
@@ -482,7 +501,7 @@ def _page() -> Mapping[str, Any]:
     return {"color": color, "width": shutil.get_terminal_size((100, 24)).columns}
 
 
-def _finish(  # noqa: PLR0913  everything that decides how a command ends
+def _finish(
     diagnosis: Diagnosis,
     policy: SimpleNamespace,
     config: Config,
@@ -508,7 +527,9 @@ def _finish(  # noqa: PLR0913  everything that decides how a command ends
     if policy.write_baseline is not None:
         gate.write_baseline(diagnosis, policy.write_baseline, overwrite=overwrite)
     _write(
-        render(diagnosis, command=command, verbose=output.verbose, **_page()), output.output, overwrite=overwrite
+        render(diagnosis, command=command, verbose=output.verbose, **_page()),
+        output.output,
+        overwrite=overwrite,
     )
     raise typer.Exit(diagnosis.exit.code)
 
@@ -545,7 +566,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         sys.exit(130)
-    except Exception as error:  # noqa: BLE001  the last resort: one line instead of a traceback
+    except Exception as error:
         if os.environ.get("IMBALANCE_DOCTOR_DEBUG"):
             raise
         message = " ".join(str(error).split())

@@ -26,13 +26,17 @@ def _run(*command):
 )
 def test_tools_are_content(command):
     if command[0] == "importlinter.cli":
-        done = _run(sys.executable, "-c", "from importlinter.cli import lint_imports_command as m; m()", "--no-cache")
+        done = _run(
+            sys.executable, "-c", "from importlinter.cli import lint_imports_command as m; m()", "--no-cache"
+        )
     else:
         done = _run(sys.executable, "-m", *command)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("option", [("--version",), ("recommend", "--labels"), ("rules", "list"), ("check", "--labels")])
+@pytest.mark.parametrize(
+    "option", [("--version",), ("recommend", "--labels"), ("rules", "list"), ("check", "--labels")]
+)
 def test_start_up_imports_nothing_heavy(option, tmp_path):
     numpy = pytest.importorskip("numpy")
     labels = tmp_path / "y.npy"

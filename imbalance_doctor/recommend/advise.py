@@ -39,9 +39,7 @@ REPAIRABLE = (
 )
 
 
-def recommend(
-    rules: Sequence[Rule], run: PlannedRun, *, labels: LabelCounts | None = None
-) -> Recommendation:
+def recommend(rules: Sequence[Rule], run: PlannedRun, *, labels: LabelCounts | None = None) -> Recommendation:
     """Recommend a plan.
 
     Parameters
@@ -87,7 +85,7 @@ def recommend(
         return _infeasible(bench, members, order, settled, goal, fixed, merits, assumed)
 
     proposal = members[chosen.loss or ""]
-    chosen = _tighten(proposal, chosen, fixed, bench)
+    chosen = _tighten(chosen, fixed, bench)
     facts = bench.facts(chosen)
     return Recommendation(
         feasible=True,
@@ -142,9 +140,7 @@ def _start(proposal: Proposal, goal: TrainingPlan, bench: Bench) -> TrainingPlan
     return plan
 
 
-def _settle(
-    proposal: Proposal, goal: TrainingPlan, bench: Bench, *, briefly: bool = False
-) -> TrainingPlan:
+def _settle(proposal: Proposal, goal: TrainingPlan, bench: Bench, *, briefly: bool = False) -> TrainingPlan:
     """Find the cheapest silent plan of one loss, or the least bad one; `briefly` moves one field only."""
     start = _start(proposal, goal, bench)
     moves = []
@@ -160,9 +156,7 @@ def _settle(
     return cheapest_silent(bench, start, moves)
 
 
-def _tighten(
-    proposal: Proposal, plan: TrainingPlan, fixed: TrainingPlan, bench: Bench
-) -> TrainingPlan:
+def _tighten(proposal: Proposal, plan: TrainingPlan, fixed: TrainingPlan, bench: Bench) -> TrainingPlan:
     """Keep the round queue size the search found when notes fall silent with it, else the next one up.
 
     Errors and warnings bound the queue from below; a note that a queue twice or four times the size
@@ -206,9 +200,7 @@ def _order(
     return [*(m.loss for m in gains), baseline]
 
 
-def _preferred(
-    plan: TrainingPlan, members: Mapping[str, Proposal], task: str, bench: Bench
-) -> str:
+def _preferred(plan: TrainingPlan, members: Mapping[str, Proposal], task: str, bench: Bench) -> str:
     """Return the loss the selection rules would put first under `plan`."""
     baseline = BASELINES[task]
     merits = bench.merits(_start(members[baseline], plan.replace(loss=None), bench)).merits
@@ -253,9 +245,7 @@ def _bound(side: str, finding: Finding) -> str:
     return f"{finding.rule}: bounds it from {side}; just beyond: {finding.message}"
 
 
-def _why_loss(
-    plan: TrainingPlan, fixed: TrainingPlan, merits: Mapping[str, Merit]
-) -> tuple[str, ...]:
+def _why_loss(plan: TrainingPlan, fixed: TrainingPlan, merits: Mapping[str, Merit]) -> tuple[str, ...]:
     merit = merits.get(plan.loss or "")
     given = ("given by you",) if fixed.loss is not None else ()
     return (*given, *((f"{merit.rule}: {merit.message}",) if merit else ()))
@@ -304,9 +294,7 @@ def _alternatives(
     return tuple(found)
 
 
-def _assumed_settings(
-    proposal: Proposal, plan: TrainingPlan, fixed: TrainingPlan
-) -> tuple[str, ...]:
+def _assumed_settings(proposal: Proposal, plan: TrainingPlan, fixed: TrainingPlan) -> tuple[str, ...]:
     return tuple(
         f"{field} {getattr(plan, field)} (not given)"
         for field in ("batch_size", "world_size", "precision")
@@ -319,7 +307,7 @@ def _costs(facts: Facts) -> dict[str, float]:
     return {name: value for name in names if (value := facts.value(name)) is not None}
 
 
-def _infeasible(  # noqa: PLR0913  the state of the search that failed
+def _infeasible(
     bench: Bench,
     members: Mapping[str, Proposal],
     order: Sequence[str],

@@ -99,9 +99,7 @@ def _plain_torch(plan: TrainingPlan) -> str:
         )
     if plan.loss == "softmax-focal":
         weights = (
-            f", weight=torch.tensor({_literal(plan)}, device=logits.device)"
-            if plan.class_weights
-            else ""
+            f", weight=torch.tensor({_literal(plan)}, device=logits.device)" if plan.class_weights else ""
         )
         return (
             "import torch\nimport torch.nn.functional as F\n\n\n"

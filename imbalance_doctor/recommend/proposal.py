@@ -8,9 +8,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from imbalance_doctor.engine.expression import Expression, compile_expression
+from imbalance_doctor.engine.expression import Expression, parse
 from imbalance_doctor.evidence import PLAN_FIELDS
-from imbalance_doctor.facts.base import Facts
+from imbalance_doctor.facts.base import Facts, fact_specs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +37,11 @@ class Setting:
     def resolve(self, field: str, facts: Facts) -> Any:
         """Return the starting value of `field` for these facts; None when unknown."""
         for when, value in self.cases:
-            if when.evaluate(facts).value is True:
+            if when.evaluate(facts) is True:
                 return value
-        value = self.value
-        if isinstance(value, Expression):
-            value = value.evaluate(facts).value
+        value = _evaluate(self.value, facts)
         if value is None:
-            value = self.otherwise
-            if isinstance(value, Expression):
-                value = value.evaluate(facts).value
+            value = _evaluate(self.otherwise, facts)
         whole = "int" in str(PLAN_FIELDS[field].type)
         return round(value) if whole and isinstance(value, float) else value
 
@@ -85,7 +81,7 @@ def proposals() -> Mapping[str, Proposal]:
             Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),  # noqa: S506  both are safe loaders
         )
         for entry in folder.iterdir()
-        if entry.name.endswith(".yaml")
+        if entry.name.endswith(".yaml") and entry.name != "questions.yaml"
     }
     common = {name: _setting(spec) for name, spec in raw.pop("common")["settings"].items()}
     return {
@@ -102,7 +98,7 @@ def proposals() -> Mapping[str, Proposal]:
 
 def _setting(spec: Mapping[str, Any]) -> Setting:
     return Setting(
-        cases=tuple((compile_expression(c["when"]), c["value"]) for c in spec.get("cases", ())),
+        cases=tuple((parse(c["when"], {}), c["value"]) for c in spec.get("cases", ())),
         value=_literal_or_expression(spec["value"]),
         otherwise=_literal_or_expression(spec.get("otherwise")),
         why=spec["why"],
@@ -110,7 +106,16 @@ def _setting(spec: Mapping[str, Any]) -> Setting:
 
 
 def _literal_or_expression(value: Any) -> Any:
-    return compile_expression(value) if isinstance(value, str) and "." in value else value
+    if not isinstance(value, str) or "." not in value or value in fact_specs():
+        return value
+    return parse(value, {})
+
+
+def _evaluate(value: Any, facts: Facts) -> Any:
+    if isinstance(value, Expression):
+        return value.evaluate(facts)
+    # A fact by itself may be a vector, which expressions do not speak of.
+    return facts.value(value) if isinstance(value, str) and value in fact_specs() else value
 
 
 def _values(move: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -46,12 +46,12 @@ class Bench:
     def findings(self, plan: TrainingPlan) -> tuple[Finding, ...]:
         """Return the errors and warnings of one plan."""
         if plan not in self._findings:
-            self._findings[plan] = judge(self._for(plan, self._gating), self.facts(plan)).findings
+            self._findings[plan] = self._fired(plan, self._gating)
         return self._findings[plan]
 
     def notes(self, plan: TrainingPlan) -> tuple[Finding, ...]:
         """Return the notes of one plan."""
-        return judge(self._for(plan, self._notes), self.facts(plan)).findings
+        return self._fired(plan, self._notes)
 
     def merits(self, plan: TrainingPlan) -> Judgement:
         """Judge what each loss is worth on this problem."""
@@ -61,9 +61,15 @@ class Bench:
         """Return whether no error and no warning fires."""
         return not self.findings(plan)
 
-    @staticmethod
-    def _for(plan: TrainingPlan, rules: Sequence[Rule]) -> list[Rule]:
-        return [r for r in rules if not r.applies_to or plan.loss in r.applies_to]
+    def _fired(self, plan: TrainingPlan, rules: Sequence[Rule]) -> tuple[Finding, ...]:
+        facts = self.facts(plan)
+        # Why a rule is unknown takes longer to tell than whether it fires: only those that fire are judged.
+        fired = [
+            r
+            for r in rules
+            if (not r.applies_to or plan.loss in r.applies_to) and r.when.evaluate(facts) is True
+        ]
+        return judge(fired, facts).findings
 
 
 def cheapest_silent(
@@ -181,9 +187,7 @@ def boundary(bench: Bench, plan: TrainingPlan, field: str, *, upwards: bool) -> 
     return Boundary(inside, findings)
 
 
-def _walk(
-    start: float, limit: float | None, *, upwards: bool, whole: bool
-) -> Iterable[float]:
+def _walk(start: float, limit: float | None, *, upwards: bool, whole: bool) -> Iterable[float]:
     value = start
     for _ in range(24):
         if upwards:

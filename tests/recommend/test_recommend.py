@@ -1,0 +1,231 @@
+"""A recommendation is clean by construction, bounded on both sides, and honest where nothing works."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from imbalance_doctor.diagnose import diagnose
+from imbalance_doctor.engine.loader import load_rules
+from imbalance_doctor.errors import InputError
+from imbalance_doctor.evidence import (
+    METRICS,
+    PLAN_FIELDS,
+    RANKING_LOSSES,
+    LabelCounts,
+    PlannedRun,
+    TrainingPlan,
+)
+from imbalance_doctor.recommend.advise import recommend
+from imbalance_doctor.recommend.search import Bench
+from imbalance_doctor.sources.plans import read_plan, write_plan
+
+RULES = tuple(load_rules().rules.values())
+
+
+def binary(rows, positives):
+    return LabelCounts(
+        classes=("0", "1"), counts=np.array([rows - positives, positives]), rows=rows, positive=1
+    )
+
+
+def multiclass(*counts):
+    return LabelCounts(
+        classes=tuple(map(str, range(len(counts)))), counts=np.array(counts), rows=sum(counts)
+    )
+
+
+def multilabel(rows, *positives):
+    return LabelCounts(
+        classes=tuple(map(str, range(len(positives)))),
+        counts=np.array(positives),
+        rows=rows,
+        kind="indicator",
+    )
+
+
+def advise(labels, **fixed):
+    return recommend(RULES, PlannedRun(plan=TrainingPlan(**fixed)), labels=labels)
+
+
+def alarms(plan, labels):
+    found = diagnose(RULES, labels=labels, runs=[PlannedRun(plan=plan)]).findings
+    return [f for f in found if f.severity != "note"]
+
+
+LABELS = st.one_of(
+    st.builds(
+        lambda rows, share: binary(rows, max(2, min(rows - 2, round(rows * share)))),
+        st.integers(200, 10_000_000),
+        st.floats(1e-5, 0.6),
+    ),
+    st.lists(st.integers(2, 200_000), min_size=3, max_size=20).map(lambda c: multiclass(*c)),
+    st.builds(
+        lambda rows, shares: multilabel(rows, *[max(1, round(rows * s)) for s in shares]),
+        st.integers(500, 1_000_000),
+        st.lists(st.floats(1e-4, 0.5), min_size=2, max_size=8),
+    ),
+)
+CHOSEN = st.fixed_dictionaries(
+    {},
+    optional={
+        "metric": st.sampled_from(METRICS),
+        "batch_size": st.sampled_from([16, 32, 64, 256, 1024]),
+        "world_size": st.sampled_from([1, 2, 8]),
+        "label_noise": st.sampled_from([0.0, 0.01, 0.1, 0.3]),
+        "learning_rate": st.sampled_from([1e-4, 1e-3, 1e-2]),
+        "precision": st.sampled_from(["fp32", "bf16", "fp16"]),
+        "memory_budget": st.sampled_from([10**7, 10**9, 10**11]),
+        "probabilities_used": st.booleans(),
+        "score_std": st.sampled_from([0.1, 2.5, 20.0]),
+        "pretrained": st.booleans(),
+    },
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(labels=LABELS, fixed=CHOSEN)
+def test_check_of_a_recommended_plan_reports_no_error_and_no_warning(labels, fixed):
+    advice = advise(labels, **fixed)
+    if not advice.feasible:
+        assert advice.blockers
+        return
+    assert not alarms(advice.plan, labels)
+    for field, value in fixed.items():
+        assert getattr(advice.plan, field) == value
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(labels=LABELS, loss=st.sampled_from(RANKING_LOSSES))
+def test_check_of_a_forced_ranking_loss_is_clean_too(labels, loss):
+    advice = advise(labels, loss=loss)
+    assert advice.plan.loss == loss
+    assert advice.feasible == (not alarms(advice.plan, labels))
+
+
+def test_a_recommended_plan_survives_its_file(tmp_path):
+    labels = binary(100_000, 300)
+    advice = advise(labels, loss="smooth-ap")
+    write_plan(advice.plan, tmp_path / "train.yaml")
+    (run,) = read_plan(str(tmp_path / "train.yaml"))
+    assert run.plan == advice.plan
+
+
+@pytest.mark.parametrize("prevalence", [0.002, 0.01, 0.1])
+def test_queue_size_is_bounded_by_the_rule_it_names(prevalence):
+    labels = binary(1_000_000, round(1_000_000 * prevalence))
+    advice = advise(labels, loss="smooth-ap", batch_size=64)
+    queue = advice.choices["queue_size"]
+    bench = Bench(RULES, labels)
+    assert queue.low <= queue.value
+    assert bench.silent(advice.plan.replace(queue_size=int(queue.low)))
+    below = bench.findings(advice.plan.replace(queue_size=int(queue.low) - 1))
+    assert below
+    assert any(b.startswith(f"{below[0].rule}: ") for b in queue.because)
+    if queue.high is not None:
+        assert bench.silent(advice.plan.replace(queue_size=int(queue.high)))
+        assert bench.findings(advice.plan.replace(queue_size=int(queue.high) + 1))
+
+
+def test_rarer_positives_need_a_larger_queue():
+    queues = [
+        advise(binary(5_000_000, n), loss="smooth-ap", batch_size=64).choices["queue_size"].low
+        for n in (500_000, 50_000, 5_000)
+    ]
+    assert queues == sorted(queues)
+    assert queues[0] < queues[-1]
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "calibrated_probability"])
+def test_plain_bce_where_nothing_else_is_measured_to_help(metric):
+    advice = advise(binary(50_000, 500), metric=metric)
+    assert advice.plan.loss == "bce"
+    assert advice.choices["loss"].because
+
+
+def test_mild_imbalance_needs_no_special_loss():
+    assert advise(binary(10_000, 4_000)).plan.loss == "bce"
+
+
+def test_the_contested_top_is_where_ranking_losses_win():
+    labels = binary(1_000_000, 1_500)
+    ordinary = advise(labels, metric="average_precision")
+    contested = advise(
+        labels, metric="average_precision", baseline_roc_auc=0.99, baseline_metric=0.3
+    )
+    assert ordinary.plan.loss not in RANKING_LOSSES
+    assert contested.plan.loss in RANKING_LOSSES
+    assert contested.plan.queue_size > 0
+
+
+def test_the_losses_that_run_away_are_never_chosen_by_themselves():
+    for metric in METRICS:
+        plan = advise(binary(200_000, 2_000), metric=metric).plan
+        assert plan.loss != "recall-at-quantile"
+        assert plan.surrogate != "trapezoid"
+
+
+def test_no_gamma_between_zero_and_one():
+    for labels in (binary(50_000, 500), multiclass(50_000, 5_000, 500)):
+        gamma = advise(labels).plan.gamma
+        assert gamma is None or gamma == 0 or gamma >= 1
+
+
+def test_impossible_wishes_name_the_requirement_and_what_would_meet_it():
+    advice = advise(
+        binary(1_000_000, 1_000), loss="recall-at-quantile", quantile=0.0001, batch_size=32, queue_size=64
+    )
+    assert not advice.feasible
+    assert any("RQ-8" in f.covers or "RQ-3" in f.covers or "RQ-5" in f.covers for f in advice.blockers)
+    assert advice.remedies
+
+
+def test_without_labels_or_prevalence_there_is_nothing_to_advise():
+    with pytest.raises(InputError, match="labels"):
+        advise(None)
+
+
+def test_the_choices_the_tool_is_named_for_are_always_there():
+    for labels in (binary(50_000, 500), multiclass(900, 90, 9), multilabel(5_000, 50, 500)):
+        choices = advise(labels).choices
+        assert {"loss", "queue_size", "max_pool_size"} <= set(choices)
+        assert set(choices) <= set(PLAN_FIELDS)
+        assert all(c.because for c in choices.values())
+
+
+def test_a_question_is_asked_whose_answer_changes_the_loss():
+    labels = binary(100_000, 1_000)
+    advice = advise(labels)
+    assert advice.question is not None
+    assert advice.question.field not in TrainingPlan().known()
+    assert "would become" in advice.question.effect
+
+
+def test_code_runs_and_computes_the_loss_it_names():
+    torch = pytest.importorskip("torch")
+    for labels, fixed in [
+        (binary(50_000, 500), {}),
+        (binary(50_000, 500), {"metric": "calibrated_probability"}),
+        (binary(50_000, 500), {"loss": "weighted-bce"}),
+        (binary(50_000, 500), {"loss": "smooth-ap"}),
+        (binary(50_000, 500), {"loss": "pauc-at-budget"}),
+        (multiclass(50_000, 5_000, 500), {}),
+        (multiclass(50_000, 5_000, 500), {"loss": "softmax-focal"}),
+        (multiclass(50_000, 5_000, 500), {"loss": "weighted-ce"}),
+    ]:
+        advice = advise(labels, **fixed)
+        assert advice.code, fixed
+        for title, text in advice.code.items():
+            space = {}
+            exec(text, space)  # noqa: S102  the project's own text, checked here to run
+            classes = 3 if len(labels.classes) == 3 else 1
+            logits = torch.randn(64, classes, requires_grad=True)
+            targets = torch.arange(64) % (classes + (classes == 1))
+            if classes == 1 and advice.plan.loss not in RANKING_LOSSES:
+                targets = targets.float()[:, None]
+            loss = space["loss_fn"](logits, targets)
+            loss.backward()
+            assert torch.isfinite(logits.grad).all(), title
+            assert json.dumps(text)
