@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from imbalance_doctor.errors import RuleError
@@ -20,20 +19,26 @@ _NUMBER = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-
 _LONGEST_NUMBER = 40
 
 
-@dataclass(slots=True)
 class Node:
     """A place in a file: one-based line and column."""
 
-    line: int
-    column: int
+    __slots__ = ("column", "line")
+
+    def __init__(self, line: int, column: int) -> None:
+        self.line = line
+        self.column = column
 
 
-@dataclass(slots=True)
 class Scalar(Node):
     """A single value; `plain` when it was written without quotes."""
 
-    text: str
-    plain: bool
+    __slots__ = ("plain", "text")
+
+    def __init__(self, line: int, column: int, text: str, *, plain: bool) -> None:
+        self.line = line
+        self.column = column
+        self.text = text
+        self.plain = plain
 
     @property
     def number(self) -> int | float | None:
@@ -53,19 +58,25 @@ class Scalar(Node):
         return self.plain and self.text in {"", "~", "null"}
 
 
-@dataclass(slots=True)
 class Sequence(Node):
     """A list."""
 
-    items: list[Node] = field(default_factory=list)
+    __slots__ = ("items",)
+
+    def __init__(self, line: int, column: int) -> None:
+        super().__init__(line, column)
+        self.items: list[Node] = []
 
 
-@dataclass(slots=True)
 class Mapping(Node):
-    """A mapping with text keys."""
+    """A mapping with text keys: the keys as written, and their values, by name."""
 
-    keys: dict[str, Scalar] = field(default_factory=dict)
-    values: dict[str, Node] = field(default_factory=dict)
+    __slots__ = ("keys", "values")
+
+    def __init__(self, line: int, column: int) -> None:
+        super().__init__(line, column)
+        self.keys: dict[str, Scalar] = {}
+        self.values: dict[str, Node] = {}
 
 
 def read(text: str, where: str, *, skipped_lines: int = 0) -> Node:
@@ -88,9 +99,8 @@ def read(text: str, where: str, *, skipped_lines: int = 0) -> Node:
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    builder = _Builder(where, skipped_lines)
     try:
-        return builder.document(iter(yaml.parse(text, Loader=loader)))
+        return _Builder(yaml.parse(text, Loader=loader), where, skipped_lines).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(part for part in (error.context, error.problem) if part)
@@ -101,54 +111,60 @@ def read(text: str, where: str, *, skipped_lines: int = 0) -> Node:
 
 
 class _Builder:
-    def __init__(self, where: str, skipped: int) -> None:
+    def __init__(self, events: Iterator[Any], where: str, skipped: int) -> None:
+        import yaml
+
+        self.next = events.__next__
         self.where = where
         self.skipped = skipped
-
-    def place(self, event: Any) -> tuple[int, int]:
-        return event.start_mark.line + 1 + self.skipped, event.start_mark.column + 1
+        self.scalar, self.alias = yaml.ScalarEvent, yaml.AliasEvent
+        self.list, self.list_end = yaml.SequenceStartEvent, yaml.SequenceEndEvent
+        self.mapping_end = yaml.MappingEndEvent
+        self.end = yaml.StreamEndEvent
 
     def fail(self, event: Any, problem: str, hint: str = "") -> RuleError:
-        line, column = self.place(event)
+        mark = event.start_mark
+        line, column = mark.line + 1 + self.skipped, mark.column + 1
         return RuleError(problem, where=self.where, line=line, column=column, hint=hint)
 
-    def document(self, events: Iterator[Any]) -> Node:
-        next(events)  # the start of the stream
-        start = next(events)
-        if type(start).__name__ == "StreamEndEvent":
+    def document(self) -> Node:
+        self.next()  # the start of the stream
+        if type(self.next()) is self.end:
             raise RuleError("expected a rule, but the file is empty", where=self.where)
-        root = self.node(next(events), events, 0)
-        next(events)  # the end of the document
-        following = next(events)
-        if type(following).__name__ != "StreamEndEvent":
+        root = self.node(self.next(), 0)
+        self.next()  # the end of the document
+        following = self.next()
+        if type(following) is not self.end:
             raise self.fail(following, "expected one rule per file, but got a second document")
         return root
 
-    def node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
-        name = type(event).__name__
-        if name == "AliasEvent" or event.anchor is not None:
+    def node(self, event: Any, depth: int) -> Node:
+        kind = type(event)
+        if kind is self.alias or event.anchor is not None:
             raise self.fail(event, "aliases and anchors are not allowed", "write the value out")
         if event.tag is not None:
             raise self.fail(event, f"the tag '{event.tag}' is not allowed", "write the plain value")
-        if depth > MAX_DEPTH:
-            raise self.fail(event, f"nested more than {MAX_DEPTH} deep")
-        line, column = self.place(event)
-        if name == "ScalarEvent":
-            return Scalar(line, column, event.value, event.style in {None, ""})
-        if name == "SequenceStartEvent":
-            items = []
-            while type(event := next(events)).__name__ != "SequenceEndEvent":
-                items.append(self.node(event, events, depth + 1))
-            return Sequence(line, column, items)
+        mark = event.start_mark
+        line, column = mark.line + 1 + self.skipped, mark.column + 1
+        if kind is self.scalar:
+            return Scalar(line, column, event.value, plain=not event.style)
+        if depth >= MAX_DEPTH:
+            raise self.fail(event, f"expected at most {MAX_DEPTH} levels, but this is nested deeper")
+        depth += 1
+        if kind is self.list:
+            sequence = Sequence(line, column)
+            while type(event := self.next()) is not self.list_end:
+                sequence.items.append(self.node(event, depth))
+            return sequence
         mapping = Mapping(line, column)
-        while type(event := next(events)).__name__ != "MappingEndEvent":
-            key = self.node(event, events, depth + 1)
+        keys, values = mapping.keys, mapping.values
+        while type(event := self.next()) is not self.mapping_end:
+            key = self.node(event, depth)
             if not isinstance(key, Scalar):
                 raise self.fail(event, "expected a name as key")
-            if key.text in mapping.keys:
-                raise self.fail(
-                    event, f"duplicate key '{key.text}'", f"first on line {mapping.keys[key.text].line}"
-                )
-            mapping.keys[key.text] = key
-            mapping.values[key.text] = self.node(next(events), events, depth + 1)
+            name = key.text
+            if name in keys:
+                raise self.fail(event, f"duplicate key '{name}'", f"first on line {keys[name].line}")
+            keys[name] = key
+            values[name] = self.node(self.next(), depth)
         return mapping

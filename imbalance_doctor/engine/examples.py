@@ -221,9 +221,9 @@ def _mutations(rule: Rule) -> Iterator[tuple[str, Rule]]:
 def _mutate(node: Node) -> Iterator[Node]:
     """Yield the tree with one step changed."""
     for op in _FLIPS.get(node.op, ()):
-        yield replace(node, op=op)
+        yield node._replace(op=op)
     if node.op == "not":
         yield node.parts[0]
     for index, part in enumerate(node.parts):
         for changed in _mutate(part):
-            yield replace(node, parts=(*node.parts[:index], changed, *node.parts[index + 1 :]))
+            yield node._replace(parts=(*node.parts[:index], changed, *node.parts[index + 1 :]))

@@ -15,8 +15,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from imbalance_doctor.errors import did_you_mean
 from imbalance_doctor.facts.base import Facts, FactSpec, fact_specs
@@ -67,6 +66,7 @@ _SAID = {"number": "a number", "bool": "a condition", "text": "text", "vector": 
 
 # Checked before `ast` sees the text: Python would only warn about some of these, and on standard error.
 _STRANGE = re.compile(r"[^A-Za-z0-9_.\s()<>=!+\-*/,'\"]")
+_SPACE = re.compile(r"\s")
 _RUN_ON = re.compile(r"(?<![\w.])\d[\d.]*(?:[eE][+-]?\d+)?(?=[A-Za-z_])")
 _INSTEAD = {"&": "write 'and'", "|": "write 'or'", "[": "write a tuple: (…)", "^": "there are no powers"}
 
@@ -81,8 +81,7 @@ class ExpressionError(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """One step of an expression.
 
     Attributes
@@ -102,12 +101,6 @@ class Node:
     kind: str
     parts: tuple[Node, ...] = ()
     value: Any = None
-
-    def walk(self) -> Iterator[Node]:
-        """Yield this node and all below it, left to right."""
-        yield self
-        for part in self.parts:
-            yield from part.walk()
 
     def __str__(self) -> str:
         match self.op, [str(part) if not part.parts else f"({part})" for part in self.parts]:
@@ -129,8 +122,7 @@ class Node:
                 return f" {op} ".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Unknowns:
+class Unknowns(NamedTuple):
     """Why an expression has no value: facts that are missing, and steps that are undefined."""
 
     facts: tuple[str, ...]
@@ -155,29 +147,31 @@ class Expression:
         Type of the result: ``number``, ``bool`` or ``text``.
     facts
         Dotted names of the facts it reads, in order of appearance.
+    used_params
+        Names of the params it reads.
     evaluate
         Function of the facts that returns the value, or None where unknown.
     """
 
-    __slots__ = ("evaluate", "facts", "kind", "node", "params", "source")
+    __slots__ = ("_steps", "evaluate", "facts", "kind", "node", "params", "source", "used_params")
 
     def __init__(self, source: str, node: Node, params: Mapping[str, float]) -> None:
         self.source = source
         self.node = node
         self.params = params
         self.kind = node.kind
-        nodes = list(node.walk())
-        self.facts = tuple(dict.fromkeys(n.value for n in nodes if n.op in {"fact", "given"}))
+        names: dict[str, dict[str, None]] = {"fact": {}, "param": {}}
+        _names(node, names)
+        self.facts = tuple(names["fact"])
+        self.used_params = frozenset(names["param"])
         self.evaluate: Callable[[Facts], Any] = _compile(node, params)
-
-    @property
-    def used_params(self) -> frozenset[str]:
-        """Names of the params it reads."""
-        return frozenset(n.value for n in self.node.walk() if n.op == "param")
+        self._steps: _Step | None = None
 
     def unknowns(self, facts: Facts) -> Unknowns:
         """Return why the expression is unknown for these facts."""
-        found = dict.fromkeys(_why(self.node, facts, self.params))
+        if self._steps is None:
+            self._steps = _step(self.node, self.params)
+        found = dict.fromkeys(_why(self._steps, facts))
         return Unknowns(
             facts=tuple(text for is_fact, text in found if is_fact),
             undefined=tuple(text for is_fact, text in found if not is_fact),
@@ -221,7 +215,8 @@ def parse(source: str, params: Mapping[str, float]) -> Expression:
     """
     if len(source) > MAX_LENGTH:
         raise ExpressionError(f"expected at most {MAX_LENGTH} characters, but got {len(source)}", 0)
-    flat = re.sub(r"\s", " ", source)  # same length, so that offsets stay true
+    # Of the same length, so that offsets stay true.
+    flat = source if source.isprintable() else _SPACE.sub(" ", source)
     if not flat.strip():
         raise ExpressionError("expected an expression, but got nothing", 0)
     if found := _STRANGE.search(flat):
@@ -485,15 +480,38 @@ def _calculate(function: Callable[..., Any], parts: list[Callable[[Facts], Any]]
     return calculate
 
 
-def _why(node: Node, facts: Facts, params: Mapping[str, float]) -> Iterator[tuple[bool, str]]:
-    """Yield what makes this unknown node unknown: (True, fact) or (False, sentence)."""
+class _Step(NamedTuple):
+    """A node with the function of every part, for finding out which part is unknown."""
+
+    node: Node
+    run: Callable[[Facts], Any]
+    parts: tuple[_Step, ...]
+
+
+def _step(node: Node, params: Mapping[str, float]) -> _Step:
+    return _Step(node, _compile(node, params), tuple(_step(part, params) for part in node.parts))
+
+
+def _why(step: _Step, facts: Facts) -> Iterator[tuple[bool, str]]:
+    """Yield what makes this unknown step unknown: (True, fact) or (False, sentence)."""
+    node = step.node
     if node.op == "fact":
         value = facts.value(node.value)
         yield (True, node.value) if value is None else (False, f"{node.value} is not a number")
         return
-    unknown = [part for part in node.parts if _compile(part, params)(facts) is None]
+    unknown = [part for part in step.parts if part.run(facts) is None]
     for part in unknown:
-        yield from _why(part, facts, params)
+        yield from _why(part, facts)
     if not unknown:
-        divides = node.op == "/" and _compile(node.parts[1], params)(facts) == 0
+        divides = node.op == "/" and step.parts[1].run(facts) == 0
         yield False, f"division by zero in {node}" if divides else f"{node} is undefined"
+
+
+def _names(node: Node, found: Mapping[str, dict[str, None]]) -> None:
+    """Gather the names of facts and params, in order of appearance."""
+    if node.op == "param":
+        found["param"][node.value] = None
+    elif node.op in {"fact", "given"}:
+        found["fact"][node.value] = None
+    for part in node.parts:
+        _names(part, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from imbalance_doctor.engine.base import (
@@ -55,14 +56,13 @@ def judge(rules: Iterable[Rule], facts: Facts, *, run: str = "", where: Places |
     loss = facts.value("plan.loss")
     for rule in rules:
         if rule.applies_to and loss is not None and loss not in rule.applies_to:
-            because = f"it speaks of {_listed(rule.applies_to)}, the plan of {loss}"
-            not_applicable.append(NotApplicable(rule=rule.id, because=because))
+            not_applicable.append(_elsewhere(rule.id, rule.applies_to, loss))
             continue
         fires = None if rule.applies_to and loss is None else rule.when.evaluate(facts)
         if fires is None:
             unknown.append(_unknown(rule, facts, run))
         elif not fires:
-            passed.append(Passed(rule=rule.id))
+            passed.append(_silent(rule.id))
         elif rule.merit is None:
             findings.append(_finding(rule, facts, run, where))
         else:
@@ -76,6 +76,16 @@ def judge(rules: Iterable[Rule], facts: Facts, *, run: str = "", where: Places |
         not_applicable=tuple(sorted(not_applicable, key=lambda n: n.rule)),
         merits=tuple(sorted(merits, key=lambda m: m.rule)),
     )
+
+
+@cache
+def _silent(rule_id: str) -> Passed:
+    return Passed(rule=rule_id)
+
+
+@cache
+def _elsewhere(rule_id: str, losses: tuple[str, ...], loss: str) -> NotApplicable:
+    return NotApplicable(rule=rule_id, because=f"it speaks of {_listed(losses)}, and the plan has {loss}")
 
 
 def suggestions(rule: Rule, facts: Facts) -> dict[str, Any]:
