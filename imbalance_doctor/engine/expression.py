@@ -48,6 +48,7 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "*": operator.mul,
     "/": operator.truediv,
 }
+_PREFIX = {"not": "not ", "neg": "-"}
 _AST_COMPARE: dict[type[ast.cmpop], str] = {
     ast.Lt: "<",
     ast.LtE: "<=",
@@ -55,6 +56,13 @@ _AST_COMPARE: dict[type[ast.cmpop], str] = {
     ast.GtE: ">=",
     ast.Eq: "==",
     ast.NotEq: "!=",
+}
+_CALCULATE = _FUNCTIONS | _ARITHMETIC | {"not": operator.not_, "neg": operator.neg}
+_SIGNS: dict[type[ast.operator], str] = {
+    ast.Pow: "**",
+    ast.FloorDiv: "//",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
 }
 _AST_ARITHMETIC: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -103,23 +111,17 @@ class Node(NamedTuple):
     value: Any = None
 
     def __str__(self) -> str:
-        match self.op, [str(part) if not part.parts else f"({part})" for part in self.parts]:
-            case "constant", _:
-                return repr(self.value)
-            case (("fact" | "param"), _):
-                return str(self.value)
-            case "given", _:
-                return f"given({self.value})"
-            case "neg", [part]:
-                return f"-{part}"
-            case "not", [part]:
-                return f"not {part}"
-            case (("in" | "not in"), [part]):
-                return f"{part} {self.op} {self.value!r}"
-            case op, parts if op in _FUNCTIONS:
-                return f"{op}({', '.join(map(str, self.parts))})"
-            case op, parts:
-                return f" {op} ".join(parts)
+        parts = [str(part) if not part.parts else f"({part})" for part in self.parts]
+        if self.op in {"in", "not in"}:
+            words = ", ".join(map(repr, self.value))
+            return f"{parts[0]} {self.op} ({words}{',' * (len(self.value) == 1)})"
+        if self.op in _FUNCTIONS:
+            return f"{self.op}({', '.join(map(str, self.parts))})"
+        if self.op in _PREFIX:
+            return _PREFIX[self.op] + parts[0]
+        if parts:
+            return f" {self.op} ".join(parts)
+        return {"constant": repr(self.value), "given": f"given({self.value})"}.get(self.op, str(self.value))
 
 
 class Unknowns(NamedTuple):
@@ -254,39 +256,33 @@ class _Builder:
 
     def node(self, tree: ast.expr, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            raise self.fail(tree, f"the expression is nested more than {MAX_DEPTH} deep")
-        depth += 1
-        match tree:
-            case ast.Constant():
-                return self.constant(tree)
-            case ast.Name():
-                return self.name(tree)
-            case ast.Attribute():
-                return self.fact(tree)
-            case ast.BoolOp():
-                word = "and" if isinstance(tree.op, ast.And) else "or"
-                return Node(
-                    word, "bool", tuple(self.typed(part, "bool", word, depth) for part in tree.values)
-                )
-            case ast.UnaryOp(op=ast.Not()):
-                return Node("not", "bool", (self.typed(tree.operand, "bool", "not", depth),))
-            case ast.UnaryOp(op=ast.USub()):
-                return Node("neg", "number", (self.typed(tree.operand, "number", "-", depth),))
-            case ast.BinOp() if type(tree.op) in _AST_ARITHMETIC:
-                sign = _AST_ARITHMETIC[type(tree.op)]
-                left = self.typed(tree.left, "number", sign, depth)
-                return Node(sign, "number", (left, self.typed(tree.right, "number", sign, depth)))
-            case ast.Compare():
-                return self.chain(tree, depth)
-            case ast.Call():
-                return self.call(tree, depth)
-            case ast.BinOp(op=ast.Pow()):
-                raise self.fail(tree, "powers are not part of the expression language")
-            case ast.BinOp(op=ast.FloorDiv()):
-                raise self.fail(tree, "'//' is not part of the expression language", "write floor(a / b)")
-            case _:
-                what = type(tree).__name__
-                raise self.fail(tree, f"this form ({what}) is not part of the expression language")
+            raise self.fail(tree, f"expected at most {MAX_DEPTH} levels, but this is nested deeper")
+        form = _FORMS.get(type(tree))
+        if form is None:
+            what = type(tree).__name__
+            raise self.fail(tree, f"this form ({what}) is not part of the expression language")
+        return form(self, tree, depth + 1)
+
+    def junction(self, tree: ast.BoolOp, depth: int) -> Node:
+        word = "and" if isinstance(tree.op, ast.And) else "or"
+        return Node(word, "bool", tuple([self.typed(part, "bool", word, depth) for part in tree.values]))
+
+    def unary(self, tree: ast.UnaryOp, depth: int) -> Node:
+        if isinstance(tree.op, ast.Not):
+            return Node("not", "bool", (self.typed(tree.operand, "bool", "not", depth),))
+        if isinstance(tree.op, ast.USub):
+            return Node("neg", "number", (self.typed(tree.operand, "number", "-", depth),))
+        raise self.fail(tree, "a sign before a number can only be '-'")
+
+    def arithmetic(self, tree: ast.BinOp, depth: int) -> Node:
+        sign = _AST_ARITHMETIC.get(type(tree.op))
+        if sign is None:
+            hint = "write floor(a / b)" if isinstance(tree.op, ast.FloorDiv) else "there are + - * and /"
+            raise self.fail(
+                tree, f"'{_SIGNS.get(type(tree.op), '')}' is not part of the expression language", hint
+            )
+        left = self.typed(tree.left, "number", sign, depth)
+        return Node(sign, "number", (left, self.typed(tree.right, "number", sign, depth)))
 
     def typed(self, tree: ast.expr, kind: str, user: str, depth: int) -> Node:
         node = self.node(tree, depth)
@@ -294,7 +290,7 @@ class _Builder:
             raise self.fail(tree, f"'{user}' expected {_SAID[kind]}, but got {_SAID[node.kind]} ({node})")
         return node
 
-    def constant(self, tree: ast.Constant) -> Node:
+    def constant(self, tree: ast.Constant, _depth: int) -> Node:
         value = tree.value
         match value:
             case bool():
@@ -308,7 +304,7 @@ class _Builder:
             case _:
                 raise self.fail(tree, f"{value!r} is not part of the expression language")
 
-    def name(self, tree: ast.Name) -> Node:
+    def name(self, tree: ast.Name, _depth: int) -> Node:
         if tree.id in self.params:
             return Node("param", "number", value=tree.id)
         if tree.id in _FUNCTIONS or tree.id == "given":
@@ -326,7 +322,7 @@ class _Builder:
             raise self.fail(tree, f"unknown fact '{name}'", did_you_mean(name, self.specs))
         return spec
 
-    def fact(self, tree: ast.Attribute) -> Node:
+    def fact(self, tree: ast.Attribute, _depth: int) -> Node:
         spec = self.spec(tree)
         if spec.kind == "vector":
             raise self.fail(tree, f"'{spec.name}' is one number per class", "use it with given(…) only")
@@ -402,33 +398,43 @@ class _Builder:
         return Node(name, "number", tuple(self.typed(a, "number", f"{name}()", depth) for a in tree.args))
 
 
+_FORMS: dict[type[ast.expr], Callable[[_Builder, Any, int], Node]] = {
+    ast.Constant: _Builder.constant,
+    ast.Name: _Builder.name,
+    ast.Attribute: _Builder.fact,
+    ast.BoolOp: _Builder.junction,
+    ast.UnaryOp: _Builder.unary,
+    ast.BinOp: _Builder.arithmetic,
+    ast.Compare: _Builder.chain,
+    ast.Call: _Builder.call,
+}
+
+
 def _compile(node: Node, params: Mapping[str, float]) -> Callable[[Facts], Any]:
     """Return the node as a function of the facts; None is unknown."""
-    value, op = node.value, node.op
-    if op in {"constant", "param"}:
-        fixed = params[value] if op == "param" else value
-        return lambda facts: fixed
+    op, value = node.op, node.value
+    if not node.parts:
+        return _leaf(op, value, params)
+    parts = [_compile(part, params) for part in node.parts]
+    if op in {"and", "or"}:
+        return _junction(parts, decisive=op == "or")
+    if op in _COMPARE:
+        return _compare(_COMPARE[op], *parts)
+    if op == "in":
+        return _calculate(value.__contains__, parts)
+    if op == "not in":
+        return _calculate(lambda word: word not in value, parts)
+    return _calculate(_CALCULATE[op], parts)
+
+
+def _leaf(op: str, value: Any, params: Mapping[str, float]) -> Callable[[Facts], Any]:
     if op == "fact":
         return _fact(value)
     if op == "given":
         read = _fact(value)
         return lambda facts: read(facts) is not None
-    parts = [_compile(part, params) for part in node.parts]
-    if op in {"and", "or"}:
-        return _junction(parts, decisive=op == "or")
-    if len(parts) == 2 and op in _COMPARE:  # noqa: PLR2004
-        return _compare(_COMPARE[op], *parts)
-    if len(parts) == 2 and op in _ARITHMETIC:  # noqa: PLR2004
-        return _calculate(_ARITHMETIC[op], parts)
-    if op in _FUNCTIONS:
-        return _calculate(_FUNCTIONS[op], parts)
-    single = {
-        "not": operator.not_,
-        "neg": operator.neg,
-        "in": lambda word: word in value,
-        "not in": lambda word: word not in value,
-    }[op]
-    return _calculate(single, parts)
+    fixed = params[value] if op == "param" else value
+    return lambda _facts: fixed
 
 
 def _fact(name: str) -> Callable[[Facts], Any]:

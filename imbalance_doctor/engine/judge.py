@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from imbalance_doctor.engine.base import (
@@ -149,30 +149,31 @@ def _unknown(rule: Rule, facts: Facts, run: str) -> Unknown:
     names = list(why.facts)
     if rule.applies_to and facts.value("plan.loss") is None and "plan.loss" not in names:
         names.insert(0, "plan.loss")
-    missing: dict[str, None] = {}
+    specs = fact_specs()
+    absent = tuple(tuple(need for need in specs[name].needs if not _given(need, facts)) for name in names)
+    missing, because = _explained(tuple(names), absent, why.undefined)
+    return Unknown(rule=rule.id, severity=rule.severity, missing=missing, because=because, run=run)
+
+
+@lru_cache(maxsize=4096)
+def _explained(
+    names: tuple[str, ...], absent: tuple[tuple[str, ...], ...], undefined: tuple[str, ...]
+) -> tuple[tuple[str, ...], str]:
+    """Return the inputs that are missing, and the sentence: facts that lack the same inputs share a clause."""
     waiting: dict[tuple[str, ...], list[str]] = {}
-    for name in names:
-        absent = tuple(need for need in fact_specs()[name].needs if not _given(need, facts))
-        missing |= dict.fromkeys(absent)
-        waiting.setdefault(absent, []).append(name)
-    sentences = [
-        f"{_listed(found)} {'needs' if len(found) == 1 else 'need'} {_listed(absent)}"
-        for absent, found in waiting.items()
-        if absent and list(absent) != found
-    ]
-    sentences += [
-        f"{name} is not given" for absent, found in waiting.items() if list(absent) == found for name in found
-    ]
-    undefined = waiting.get((), [])
-    sentences += [f"{name} is not defined here" for name in undefined]
-    sentences += why.undefined
-    return Unknown(
-        rule=rule.id,
-        severity=rule.severity,
-        missing=tuple(missing),
-        because="; ".join(sentences),
-        run=run,
-    )
+    for name, inputs in zip(names, absent, strict=True):
+        waiting.setdefault(inputs, []).append(name)
+    clauses = []
+    for inputs, found in waiting.items():
+        verb = "is" if len(found) == 1 else "are"
+        if not inputs:
+            clauses.append(f"{_listed(found)} {verb} not defined here")
+        elif list(inputs) == found:
+            clauses.append(f"{_listed(found)} {verb} not given")
+        else:
+            clauses.append(f"{_listed(found)} {'needs' if verb == 'is' else 'need'} {_listed(inputs)}")
+    missing = dict.fromkeys(need for inputs in absent for need in inputs)
+    return tuple(missing), "; ".join([*clauses, *undefined])
 
 
 def _given(need: str, facts: Facts) -> bool:

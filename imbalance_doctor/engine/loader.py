@@ -41,6 +41,7 @@ _SELECTION_REQUIRED = (*_SHARED_REQUIRED, "loss", "merit")
 _ID = re.compile(r"[a-z]+(-[a-z]+)*")
 _PARAM = re.compile(r"[a-z][a-z0-9_]*")
 _COVERS = re.compile(r"[A-Z]+-[0-9]+")
+_TOO_BIG = 2**63
 _TOKEN = re.compile(r"[\w.]+|\S")
 # In a block mapping, a line of the last key's value is indented, starts a list item, or says nothing.
 _EXAMPLES_LAST = re.compile(r"^examples:[^\n]*\n(?:(?:[ \-#][^\n]*)?\n)*(?:[ \-#][^\n]*)?\Z", re.MULTILINE)
@@ -583,7 +584,7 @@ class _Reader:
 
     def number(self, node: _yaml.Node | None, what: str) -> float:
         value = node.number if isinstance(node, _yaml.Scalar) else None
-        if value is None or abs(value) in {float("inf")} or abs(value) >= 2**63:
+        if value is None or abs(value) >= _TOO_BIG:
             self.fail(
                 node, f"'{what}' expected a number, but got {self.said(node)}", "such as 12, 0.5 or 1e-3"
             )

@@ -20,8 +20,10 @@ MAX_LENGTH = 2000
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _SPEC = re.compile(r"d|,|bytes|\.(\d)([gf%])")
 _UNKNOWN = "?"
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_KIBI = 1024
 _LONGEST_WORD = 60
-_BIG = 1e4
+_EXACT = 1e15  # whole floats below are printed in full
 
 
 class Template:
@@ -137,7 +139,8 @@ def show(value: Any, spec: str = "") -> str:
     value
         Number, bool, text or None.
     spec
-        Empty (whole numbers in full, others to four significant digits), ``d`` (rounded), ``,``
+        Empty (whole numbers in full, others to four
+        significant digits), ``d`` (rounded), ``,``
         (rounded, with thousands separators), ``.Ng``, ``.Nf``, ``.N%`` or ``bytes``.
 
     Examples
@@ -150,34 +153,34 @@ def show(value: Any, spec: str = "") -> str:
     if isinstance(value, str):
         text = "".join(c if c.isprintable() else " " for c in value)
         return text if len(text) <= _LONGEST_WORD else text[: _LONGEST_WORD - 1] + "…"
-    if value is True or value is False:
+    if isinstance(value, bool):
         return "true" if value else "false"
     if math.isinf(value):
         return "infinite" if value > 0 else "-infinite"
-    if not spec:
-        if value == int(value) and abs(value) < 1e15:  # noqa: PLR2004  beyond, a float is not exact
-            return str(int(value))
-        return f"{value:.0f}" if _BIG <= abs(value) < 1e15 else f"{value:.4g}"  # noqa: PLR2004
-    if spec == "d":
-        return str(round(value))
-    if spec == ",":
-        return f"{round(value):,}"
+    return _number(value, spec)
+
+
+def _number(value: float, spec: str) -> str:
+    whole = {"d": "d", ",": ",d"}.get(spec)
+    if whole:
+        return format(round(value), whole)
     if spec == "bytes":
         return _bytes(float(value))
+    if not spec:
+        return str(int(value)) if value == int(value) and abs(value) < _EXACT else _significant(value, 4)
     if spec.endswith("g"):
         return _significant(float(value), max(int(spec[1]), 1))
-    digits, form = spec[1], spec[2]
-    return f"{value:.{digits}{form}}"
+    return format(value, spec)
 
 
 def _significant(value: float, digits: int) -> str:
     text = f"{value:.{digits}g}"
-    return f"{float(text):.0f}" if "e+" in text and abs(value) < 1e15 else text  # noqa: PLR2004
+    return f"{float(text):.0f}" if "e+" in text and abs(value) < _EXACT else text
 
 
 def _bytes(value: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if abs(value) < 1024 or unit == "TiB":  # noqa: PLR2004
+    for unit in _UNITS:
+        if abs(value) < _KIBI or unit == _UNITS[-1]:
             break
-        value /= 1024
+        value /= _KIBI
     return f"{_significant(value, 3)} {unit}"
