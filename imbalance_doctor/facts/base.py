@@ -13,7 +13,7 @@ import pkgutil
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -27,7 +27,7 @@ class Evidence:
     """All that was given about one run; `plan` has its documented defaults filled in."""
 
     labels: LabelCounts | None = None
-    plan: TrainingPlan = TrainingPlan()
+    plan: TrainingPlan = field(default_factory=TrainingPlan)
 
 
 @runtime_checkable

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from imbalance_doctor.evidence import described
+from imbalance_doctor.facts._numbers import product, ratio
+from imbalance_doctor.facts._stream import labelled_share, rows_per_sample, stream
 from imbalance_doctor.facts.base import Evidence, Facts
 
 _P = ("labels",)
@@ -62,5 +65,47 @@ class Batch:
 
     @classmethod
     def measure(cls, evidence: Evidence, facts: Facts) -> Self | None:
-        """Measure the batch; None when neither a prevalence nor a batch size is known."""
-        raise NotImplementedError
+        """Measure the batch; None when neither labels, a prevalence nor a batch size is known.
+
+        Batches without a positive are counted exactly: without replacement under plain shuffling of
+        known labels, with replacement where only a prevalence is known or a weighted sampler draws,
+        and as whole numbers around the average under a stratified sampler (each worker by itself).
+        """
+        plan, labels = evidence.plan, evidence.labels
+        flow = stream(plan, labels, facts.value("labels.positives"))
+        if flow is None and labels is None and plan.batch_size is None:
+            return None
+        prevalence = None if flow is None else flow.prevalence
+        distinct: int | None = facts.value("labels.positives")
+        shown = product(prevalence, None if labels is None else labels.rows)
+        if plan.batch_size is None:
+            return cls(prevalence=prevalence, positives_per_epoch=shown, distinct_positives_in_run=distinct)
+
+        workers = plan.world_size
+        per_sample = rows_per_sample(plan, labels)
+        rows = plan.batch_size * per_sample
+        rows_global = None if workers is None else rows * workers
+        labelled = labelled_share(labels)
+        log_none = None if flow is None else flow.log_none(rows)
+        log_none_global = None
+        if flow is not None and log_none is not None and workers is not None and rows_global is not None:
+            log_none_global = log_none * workers if flow.evenly else flow.log_none(rows_global)
+        return cls(
+            prevalence=prevalence,
+            size=round(rows * labelled),
+            global_size=None if rows_global is None else round(rows_global * labelled),
+            expected_positives=None if flow is None else flow.expected(rows),
+            expected_positives_global=(
+                None if flow is None or rows_global is None else flow.expected(rows_global)
+            ),
+            no_positive_probability=None if log_none is None else math.exp(log_none),
+            no_positive_probability_global=None if log_none_global is None else math.exp(log_none_global),
+            gap=None if log_none is None else ratio(-1, math.expm1(log_none)),
+            per_epoch=(
+                None
+                if labels is None or rows_global is None
+                else -(-(labels.rows + labels.ignored) // rows_global)
+            ),
+            positives_per_epoch=shown,
+            distinct_positives_in_run=distinct,
+        )

@@ -6,13 +6,20 @@ any row. The scalar facts speak of that class, because it is the one a setup fai
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from imbalance_doctor.evidence import described
+from imbalance_doctor.evidence import LabelCounts, described
 from imbalance_doctor.facts.base import Evidence, Facts
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _L = ("labels",)
+_Z = 1.959963984540054  # normal quantile of a 95 % interval
+_BETA = 0.9999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +87,144 @@ class Labels:
     )
 
     @classmethod
-    def measure(cls, evidence: Evidence, facts: Facts) -> Self | None:
+    def measure(cls, evidence: Evidence, facts: Facts) -> Self | None:  # noqa: ARG003  first of all families
         """Count what the labels hold; None without labels."""
-        raise NotImplementedError
+        labels = evidence.labels
+        if labels is None:
+            return None
+        import numpy as np
+
+        counts = np.asarray(labels.counts, dtype=np.int64)
+        task = _task(labels)
+        focus = focus_index(labels)
+        positives = None if focus is None else int(counts[focus])
+        low, high = wilson(counts, labels.rows)
+        known = focus is not None and labels.rows > 0
+        every = labels.rows + labels.ignored
+        return cls(
+            rows=labels.rows,
+            ignored=labels.ignored,
+            ignored_share=labels.ignored / every if every else None,
+            task=task,
+            num_classes=len(labels.classes),
+            classes_absent=int((counts == 0).sum()),
+            encoding=labels.encoding,
+            focus_class=None if focus is None else labels.classes[focus],
+            positives=positives,
+            negatives=None if positives is None else labels.rows - positives,
+            prevalence=positives / labels.rows if positives is not None and labels.rows else None,
+            prevalence_low=float(low[focus]) if known else None,
+            prevalence_high=float(high[focus]) if known else None,
+            majority_share=_majority_share(counts, labels, task),
+            imbalance_ratio=_imbalance_ratio(counts, labels),
+            effective_classes=_effective_classes(counts, labels),
+            class_counts=_floats(counts),
+            class_prevalence=_floats(counts / labels.rows) if labels.rows else None,
+            class_prevalence_low=_floats(low) if labels.rows else None,
+            class_prevalence_high=_floats(high) if labels.rows else None,
+            balanced_weights=_balanced_weights(counts),
+        )
+
+
+def _floats(values: NDArray[np.float64] | NDArray[np.int64]) -> tuple[float, ...]:
+    return tuple(values.astype(float).tolist())
+
+
+def _task(labels: LabelCounts) -> str:
+    if labels.kind == "indicator":
+        return "binary" if len(labels.classes) == 1 else "multilabel"
+    return "binary" if len(labels.classes) <= 2 else "multiclass"  # noqa: PLR2004  two classes
+
+
+def focus_index(labels: LabelCounts) -> int | None:
+    """Return the index of the class in focus: the positive one, else the rarest that has a row."""
+    if labels.positive is not None and len(labels.classes) <= 2:  # noqa: PLR2004  two classes
+        return labels.positive
+    if labels.kind == "indicator" and len(labels.classes) == 1:
+        return 0
+    import numpy as np
+
+    present = np.flatnonzero(labels.counts)
+    return int(present[np.argmin(labels.counts[present])]) if len(present) else None
+
+
+def wilson(counts: NDArray[np.int64], rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the ends of the 95 % Wilson score interval of each share.
+
+    Parameters
+    ----------
+    counts
+        Positives, shape [C].
+    rows
+        Trials; 0 gives the interval from 0 to 1.
+
+    References
+    ----------
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    """
+    import numpy as np
+
+    if rows == 0:
+        return np.zeros(counts.shape), np.ones(counts.shape)
+    share = counts / rows
+    square = _Z * _Z / rows
+    centre = share + square / 2
+    spread = np.sqrt(share * (1 - share) * square + square * square / 4)
+    # at the ends the two terms are equal, and only rounding would be left of their difference
+    low = np.where(counts == 0, 0.0, (centre - spread) / (1 + square))
+    high = np.where(counts == rows, 1.0, (centre + spread) / (1 + square))
+    return low, high
+
+
+def _outcomes(counts: NDArray[np.int64], labels: LabelCounts) -> NDArray[np.int64]:
+    """Return the counts of what a row can be; a single indicator is yes or no."""
+    import numpy as np
+
+    if labels.kind == "indicator" and len(counts) == 1:
+        return np.array([labels.rows - counts[0], counts[0]])
+    return counts
+
+
+def _majority_share(counts: NDArray[np.int64], labels: LabelCounts, task: str) -> float | None:
+    if labels.rows == 0 or len(counts) == 0:
+        return None
+    if task == "multilabel":
+        return float((labels.rows - counts).max() / labels.rows)
+    return float(_outcomes(counts, labels).max() / labels.rows)
+
+
+def _imbalance_ratio(counts: NDArray[np.int64], labels: LabelCounts) -> float | None:
+    """Return the ratio; None where fewer than two outcomes have a row."""
+    present = _outcomes(counts, labels)
+    present = present[present > 0]
+    if labels.kind == "indicator" and len(counts) > 1:
+        return float((labels.rows - present.min()) / present.min()) if len(present) else None
+    return float(present.max() / present.min()) if len(present) > 1 else None
+
+
+def _effective_classes(counts: NDArray[np.int64], labels: LabelCounts) -> float | None:
+    import numpy as np
+
+    present = _outcomes(counts, labels)
+    present = present[present > 0]
+    if len(present) == 0:
+        return None
+    shares = present / present.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def _balanced_weights(counts: NDArray[np.int64]) -> tuple[float, ...] | None:
+    """Return ``(1 - beta) / (1 - beta^n)`` per class, scaled to mean 1 over the present classes.
+
+    References
+    ----------
+    Y. Cui et al., "Class-balanced loss based on effective number of samples", CVPR 2019.
+    """
+    import numpy as np
+
+    present = counts > 0
+    if not present.any():
+        return None
+    weights = np.zeros(len(counts))
+    weights[present] = (1 - _BETA) / -np.expm1(counts[present] * math.log(_BETA))
+    return _floats(weights / weights[present].mean())

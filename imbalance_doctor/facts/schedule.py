@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from imbalance_doctor.evidence import described
+from imbalance_doctor.evidence import TrainingPlan, described
+from imbalance_doctor.facts._numbers import product, ratio
 from imbalance_doctor.facts.base import Evidence, Facts
 
 _RUN = ("plan.steps",)
@@ -60,5 +61,63 @@ class Schedule:
 
     @classmethod
     def measure(cls, evidence: Evidence, facts: Facts) -> Self | None:
-        """Measure the schedule; a length in epochs needs labels and a batch size."""
-        raise NotImplementedError
+        """Measure the schedule; a length in epochs needs labels and a batch size.
+
+        A plan with a temperature schedule but no warm-up starts in the main phase, as the wrapper of
+        the reference library does. None when nothing about the schedule is known.
+        """
+        plan = evidence.plan
+        per_epoch = facts.value("batch.per_epoch")
+        scheduled = plan.temp_start is not None or plan.temp_end is not None
+        steps = _length(plan.steps, plan.epochs, per_epoch)
+        warmup = _length(plan.warmup_steps, plan.warmup_epochs, per_epoch)
+        if plan.warmup_steps is None and plan.warmup_epochs is None and scheduled:
+            warmup = 0.0
+        main = None if steps is None or warmup is None else max(0.0, steps - warmup)
+        decay = ratio(plan.temp_decay_steps, main)
+        lowest, highest = _temperatures(plan, decay)
+        share = ratio(warmup, steps)
+        measured = cls(
+            steps=steps,
+            warmup_steps=warmup,
+            main_steps=main,
+            warmup_share=None if share is None else min(1.0, share),
+            decay_share=decay,
+            temperature_ratio=ratio(plan.temp_start, plan.temp_end),
+            lowest_temperature=lowest,
+            highest_temperature=highest,
+            lowest_over_spread=over_spread(plan, lowest),
+            highest_over_spread=over_spread(plan, highest),
+            positives_in_run=product(steps, facts.value("batch.expected_positives_global")),
+        )
+        return measured if measured != cls() else None
+
+
+def _length(steps: int | None, epochs: float | None, per_epoch: int | None) -> float | None:
+    return float(steps) if steps is not None else product(epochs, per_epoch)
+
+
+def _temperatures(plan: TrainingPlan, decay: float | None) -> tuple[float | None, float | None]:
+    """Return the lowest and highest temperature of the main phase.
+
+    The decay is geometric: after a share f of it the temperature is ``start * (end / start) ** f``.
+    Where the run ends first (`decay` above 1) it stops on the way.
+    """
+    start, end = plan.temp_start, plan.temp_end
+    if start is None and end is None:
+        return plan.temperature, plan.temperature
+    if start is None or end is None:
+        return None, None
+    reached = end
+    if decay is not None and decay > 1:
+        reached = start * (end / start) ** (1 / decay)
+    return min(start, reached), max(start, reached)
+
+
+def over_spread(plan: TrainingPlan, temperature: float | None) -> float | None:
+    """Return a temperature over the score spread; None where it is relative to another scale."""
+    if plan.tau_scale == "std":
+        return temperature
+    if plan.tau_scale not in (None, "none"):
+        return None
+    return ratio(temperature, plan.score_std)
