@@ -375,9 +375,7 @@ def _entries(document: object, path: Path) -> tuple[BaselineEntry, ...]:
                 f"{where}count: expected a whole number above 0, but got {_kind(count)}", where=path
             )
         if (rule, spot) in seen:
-            raise InputError(
-                f"{where}expected each rule once per place, but got {rule!r} twice", where=path
-            )
+            raise InputError(f"{where}expected each rule once per place, but got {rule!r} twice", where=path)
         seen[rule, spot] = BaselineEntry(rule=rule, place=spot, count=count)
     return tuple(seen.values())
 

@@ -15,6 +15,7 @@ from imbalance_doctor.recommend.base import Choice, Recommendation
 
 _DIGITS = 3
 _THOUSAND = 1000
+_EXACT = 1e15  # below it, a float holds every whole number
 _RULE_FIRST = re.compile(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)+): (.+)", re.DOTALL)
 
 
@@ -72,23 +73,21 @@ def number(value: object) -> str:
     ('1,280', '2.56', '1.2e-05', 'yes')
     """
     value = plain(value)
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+    if isinstance(value, float):
+        return _decimal(value)
+    if value is None or isinstance(value, bool):
+        return {None: "unknown", True: "yes", False: "no"}[value]
     if isinstance(value, int):
         return f"{value:,}"
-    if not isinstance(value, float):
-        return ", ".join(map(number, value)) if isinstance(value, list) else clean(value)
-    if math.isnan(value):
-        return "undefined"
-    if math.isinf(value):
-        return "infinite" if value > 0 else "-infinite"
+    return ", ".join(map(number, value)) if isinstance(value, list) else clean(value)
+
+
+def _decimal(value: float) -> str:
+    if not math.isfinite(value):
+        return "undefined" if math.isnan(value) else f"{'-' if value < 0 else ''}infinite"
     rounded = float(f"{value:.{_DIGITS}g}")
-    if value.is_integer() and abs(value) < 1e15:  # noqa: PLR2004  whole numbers a float holds exactly
+    if abs(value) < _EXACT and (value.is_integer() or abs(rounded) >= _THOUSAND):
         return f"{value:,.0f}"
-    if abs(rounded) >= _THOUSAND:
-        return f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3g}"  # noqa: PLR2004
     return f"{rounded:g}"
 
 
@@ -125,6 +124,9 @@ def size(count: float) -> str:
     return f"{number(value)} {unit}"
 
 
+_AMOUNTS = {"share": percent, "bytes": size}
+
+
 def quantity(value: object, unit: str = "") -> str:
     """Return a value with its unit: shares in per cent, bytes with a prefix."""
     value = plain(value)
@@ -132,10 +134,8 @@ def quantity(value: object, unit: str = "") -> str:
         return ", ".join(quantity(v, unit) for v in value)
     if value is None or isinstance(value, bool | str):
         return number(value)
-    if unit == "share":
-        return percent(value)
-    if unit == "bytes":
-        return size(value)
+    if isinstance(value, int | float) and unit in _AMOUNTS:
+        return _AMOUNTS[unit](value)
     return f"{number(value)} {unit}".rstrip()
 
 
@@ -151,7 +151,7 @@ def pasteable(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"  # noqa: PLR2004
+        return f"{value:.0f}" if value.is_integer() and abs(value) < _EXACT else f"{value:.4g}"
     if isinstance(value, list):
         return "[" + ", ".join(map(pasteable, value)) + "]"
     return clean(value)

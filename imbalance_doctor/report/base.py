@@ -45,7 +45,8 @@ class Renderer(Protocol):
         color: bool = False,
         width: int = 100,
         verbose: bool = False,
-    ) -> str: ...
+    ) -> str:
+        """Write a diagnosis down."""
 
 
 @cache

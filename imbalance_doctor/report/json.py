@@ -37,7 +37,7 @@
 ``where`` is ``{"path", "line", "column"}`` or null. ``severity`` is error, warning or note;
 ``confidence`` high, medium or low. ``low`` and ``high`` are absent where a value is a word. Numbers
 are not rounded; one that is not finite is null. The text is ASCII. Within version 1, keys may be added.
-"""  # noqa: A005  named after the format it writes
+"""
 
 from __future__ import annotations
 

@@ -223,5 +223,3 @@ def _assumptions(page: Page, diagnosis: Diagnosis) -> None:
     if diagnosis.assumptions:
         page.heading("Assumed")
         page.bullets(diagnosis.assumptions)
-
-

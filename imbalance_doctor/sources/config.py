@@ -26,7 +26,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from imbalance_doctor.errors import InputError, did_you_mean
 
@@ -118,7 +118,7 @@ def parse_fail_on(text: str, where: str = "--fail-on") -> FailOn:
             where=where,
             hint=did_you_mean(text, FAIL_ON),
         )
-    return cast("FailOn", text)
+    return text
 
 
 def read_config(start: Path, explicit: Path | None = None) -> Config:
