@@ -43,7 +43,7 @@ class Finding:
     covers: tuple[str, ...] = ()
     cause: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    suggest: Mapping[str, float] = field(default_factory=dict)
+    suggest: Mapping[str, Any] = field(default_factory=dict)
     where: Location | None = None
     run: str = ""
 

@@ -159,7 +159,7 @@ def _unknown(rule: Rule, facts: Facts, run: str) -> Unknown:
 def _explained(
     names: tuple[str, ...], absent: tuple[tuple[str, ...], ...], undefined: tuple[str, ...]
 ) -> tuple[tuple[str, ...], str]:
-    """Return the inputs that are missing, and the sentence: facts that lack the same inputs share a clause."""
+    """Return the missing inputs, and the sentence: facts that lack the same inputs share a clause."""
     waiting: dict[tuple[str, ...], list[str]] = {}
     for name, inputs in zip(names, absent, strict=True):
         waiting.setdefault(inputs, []).append(name)

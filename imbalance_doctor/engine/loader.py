@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn, Self, cast
 
 from imbalance_doctor.engine import _yaml
 from imbalance_doctor.engine.base import SEVERITIES, Confidence, Severity
-from imbalance_doctor.engine.expression import Expression, ExpressionError, parse
+from imbalance_doctor.engine.expression import Expression, ExpressionError, Node, parse
 from imbalance_doctor.engine.template import Template, parse_template
 from imbalance_doctor.errors import RuleError, did_you_mean
 from imbalance_doctor.evidence import LOSSES, PLAN_FIELDS, Location
@@ -453,8 +453,25 @@ def _suggest(reader: _Reader, node: _yaml.Node | None, params: Mapping[str, floa
                 did_you_mean(str(expression.node.value), spec.choices) or f"one of {', '.join(spec.choices)}"
             )
             reader.fail(entry, f"'{name}' is never {expression}", hint)
+        if spec.whole and not _whole(expression.node, params):
+            reader.fail(entry, f"'{name}' expected a whole number", "write ceil(…) or floor(…)")
         suggest[name] = expression
     return suggest
+
+
+def _whole(node: Node, params: Mapping[str, float]) -> bool:
+    """Return whether a number is an integer by the way it is computed."""
+    match node.op:
+        case "constant" | "param":
+            return isinstance(params[node.value] if node.op == "param" else node.value, int)
+        case "fact":
+            return fact_specs()[node.value].whole
+        case "ceil" | "floor":
+            return True
+        case "/" | "sqrt":
+            return False
+        case _:
+            return all(_whole(part, params) for part in node.parts)
 
 
 def _merit(reader: _Reader, node: _yaml.Node | None) -> MeritClaim:

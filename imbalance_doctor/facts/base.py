@@ -52,6 +52,8 @@ class FactSpec:
         Dotted, as rules speak of it.
     kind
         ``number``, ``bool``, ``text`` or ``vector`` (one number per class; printed, not for rules).
+    whole
+        The number is an integer.
     """
 
     name: str
@@ -60,6 +62,7 @@ class FactSpec:
     unit: str
     needs: tuple[str, ...]
     choices: tuple[str, ...]
+    whole: bool = False
 
 
 class Facts:
@@ -142,6 +145,7 @@ def fact_specs() -> Mapping[str, FactSpec]:
                 unit=spec.metadata["unit"],
                 needs=needs,
                 choices=spec.metadata["choices"],
+                whole=int in typing.get_args(hints[spec.name]),
             )
     return types.MappingProxyType(specs)
 
