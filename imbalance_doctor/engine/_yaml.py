@@ -106,8 +106,10 @@ def read(text: str, where: str, *, skipped_lines: int = 0) -> Node:
         problem = " ".join(part for part in (error.context, error.problem) if part)
         line, column = (mark.line + 1 + skipped_lines, mark.column + 1) if mark else (None, None)
         raise RuleError(f"expected YAML: {problem}", where=where, line=line, column=column) from None
-    except yaml.YAMLError as error:
-        raise RuleError(f"expected YAML: {str(error).splitlines()[0]}", where=where) from None
+    except yaml.YAMLError as error:  # a character that YAML forbids; the position counts bytes
+        position = getattr(error, "position", None)
+        line = None if position is None else text.encode()[:position].count(b"\n") + 1 + skipped_lines
+        raise RuleError(f"expected YAML: {str(error).splitlines()[0]}", where=where, line=line) from None
 
 
 class _Builder:

@@ -183,7 +183,8 @@ def _given(need: str, facts: Facts) -> bool:
 
 
 def _read(rule: Rule, facts: Facts) -> dict[str, Any]:
-    return {name: value for name in rule.facts if (value := facts.value(name)) is not None}
+    values = {name: facts.value(name) for name in rule.facts}
+    return {name: value for name, value in values.items() if value is not None and value == value}  # noqa: PLR0124  NaN
 
 
 def _place(rule: Rule, where: Places) -> Location | None:

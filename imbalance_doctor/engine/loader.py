@@ -267,13 +267,12 @@ def find_rules(place: str | os.PathLike[str]) -> list[Path]:
         When there is none, or the directory cannot be read.
     """
     root = Path(place)
-    found: list[Path] = []
     try:
         if root.is_file():
             return [root]
         if not root.is_dir():
             raise RuleError("expected a directory of rules, but there is none", where=root)
-        _walk(root, found, frozenset())
+        found = _walk(root)
     except OSError as error:
         raise RuleError(f"cannot read the rules: {error.strerror or error}", where=root) from None
     if not found:
@@ -281,21 +280,30 @@ def find_rules(place: str | os.PathLike[str]) -> list[Path]:
     return found
 
 
-def _walk(folder: Path, found: list[Path], above: frozenset[str]) -> None:
-    real = os.path.realpath(folder)
-    if real in above:
-        raise RuleError("symbolic links form a loop", where=folder)
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            _walk(entry, found, above | {real})
-        elif entry.suffix == ".yaml":
-            found.append(entry)
-        elif entry.suffix == ".yml":
-            raise RuleError("expected the ending .yaml, but got .yml", where=entry, hint="rename the file")
-        if len(found) > MAX_FILES:
-            raise RuleError(f"expected at most {MAX_FILES} rule files", where=folder)
+def _walk(root: Path) -> list[Path]:
+    found: list[Path] = []
+    seen: set[str] = set()
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        real = os.path.realpath(folder)
+        if real in seen:
+            raise RuleError("symbolic links lead to this directory twice", where=folder)
+        seen.add(real)
+        for entry in folder.iterdir():
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                folders.append(entry)
+            elif entry.suffix == ".yaml":
+                found.append(entry)
+            elif entry.suffix == ".yml":
+                raise RuleError(
+                    "expected the ending .yaml, but got .yml", where=entry, hint="rename the file"
+                )
+        if len(found) > MAX_FILES or len(seen) > MAX_FILES:
+            raise RuleError(f"expected at most {MAX_FILES} rule files", where=root)
+    return sorted(found)
 
 
 def read_rule(path: str | os.PathLike[str]) -> Rule:
@@ -368,7 +376,7 @@ def _build(
         kind,
     )
     get = root.values.get
-    rule_id = reader.name(get("id"), "id", _ID, "kebab-case letters, such as 'pool-too-small'")
+    rule_id = reader.name(get("id"), "id", _ID, "kebab-case without digits, such as 'pool-too-small'")
     stem = Path(reader.where).stem
     if rule_id != stem:
         reader.fail(get("id"), f"expected the id '{stem}' (the file's name), but got '{rule_id}'")
@@ -389,9 +397,9 @@ def _build(
     return Rule(
         id=rule_id,
         title=reader.line(get("title"), "title"),
-        severity="note"
-        if selection
-        else cast("Severity", reader.choice(get("severity"), "severity", SEVERITIES)),
+        severity=cast(
+            "Severity", "note" if selection else reader.choice(get("severity"), "severity", SEVERITIES)
+        ),
         confidence=cast("Confidence", reader.choice(get("confidence"), "confidence", CONFIDENCES)),
         family=family,
         path=reader.where,
@@ -404,10 +412,8 @@ def _build(
         covers=reader.words(get("covers"), "covers", pattern=_COVERS, such_as="'AP-3'"),
         params=params,
         verdict=reader.choice(get("verdict"), "verdict", VERDICTS) if get("verdict") else "",
-        cause=reader.name(get("cause"), "cause", _ID, "a kebab-case id") if get("cause") else "",
-        reproduce=reader.name(get("reproduce"), "reproduce", _ID, "a kebab-case id")
-        if get("reproduce")
-        else "",
+        cause=reader.optional_id(get("cause"), "cause"),
+        reproduce=reader.optional_id(get("reproduce"), "reproduce"),
         remedy="" if selection else reader.text(get("remedy"), "remedy"),
         suggest=suggest,
         false_alarms=reader.texts(get("false_alarms"), "false_alarms"),
@@ -591,6 +597,9 @@ class _Reader:
         if not pattern.fullmatch(text):
             self.fail(node, f"'{what}' expected {form}, but got {self.said(node)}")
         return text
+
+    def optional_id(self, node: _yaml.Node | None, what: str) -> str:
+        return "" if node is None else self.name(node, what, _ID, "a kebab-case id without digits")
 
     def choice(self, node: _yaml.Node | None, what: str, choices: Iterable[str]) -> str:
         text, choices = self.text(node, what), tuple(choices)
