@@ -156,7 +156,7 @@ def _settle(proposal: Proposal, goal: TrainingPlan, bench: Bench, *, briefly: bo
     return cheapest_silent(bench, start, moves)
 
 
-def _tighten(proposal: Proposal, plan: TrainingPlan, fixed: TrainingPlan, bench: Bench) -> TrainingPlan:
+def _tighten(plan: TrainingPlan, fixed: TrainingPlan, bench: Bench) -> TrainingPlan:
     """Keep the round queue size the search found when notes fall silent with it, else the next one up.
 
     Errors and warnings bound the queue from below; a note that a queue twice or four times the size
