@@ -24,7 +24,7 @@ from imbalance_doctor.recommend.base import Alternative, Choice, Recommendation
 from imbalance_doctor.recommend.code import code_for
 from imbalance_doctor.recommend.proposal import Proposal, proposals
 from imbalance_doctor.recommend.question import most_telling_question
-from imbalance_doctor.recommend.search import Bench, boundary, cheapest_silent, least_silent, repair
+from imbalance_doctor.recommend.search import Bench, below, boundary, cheapest_silent, repair
 
 BASELINES = {"binary": "bce", "multilabel": "bce", "multiclass": "ce"}
 REPAIRABLE = (
@@ -223,14 +223,15 @@ def _choices(
             because.append(proposal.settings[field].why)
         low = high = None
         if field in proposal.intervals and value is not None:
-            below = boundary(bench, plan, field, upwards=False)
-            above = boundary(bench, plan, field, upwards=True)
-            low, high = below.value, above.value
-            if field == "queue_size" and value:
-                low = least_silent(bench, plan, field)
-                below.findings = bench.findings(plan.replace(queue_size=low - 1)) if low else ()
-            because += [_bound("below", f) for f in below.findings]
-            because += [_bound("above", f) for f in above.findings]
+            lower = (
+                below(bench, plan, field)
+                if field == "queue_size"
+                else boundary(bench, plan, field, upwards=False)
+            )
+            upper = boundary(bench, plan, field, upwards=True)
+            low, high = lower.value, upper.value
+            because += [_bound("below", f) for f in lower.findings]
+            because += [_bound("above", f) for f in upper.findings]
         if plan.loss not in RANKING_LOSSES and field in ("queue_size", "max_pool_size"):
             value = 0 if field == "queue_size" else None
             because = [f"{plan.loss} looks at each row by itself: it has no pool"]
@@ -242,7 +243,7 @@ def _choices(
 
 
 def _bound(side: str, finding: Finding) -> str:
-    return f"{finding.rule}: bounds it from {side}; just beyond: {finding.message}"
+    return f"{finding.rule}: bounds it from {side}; beyond: {finding.message}"
 
 
 def _why_loss(plan: TrainingPlan, fixed: TrainingPlan, merits: Mapping[str, Merit]) -> tuple[str, ...]:

@@ -143,7 +143,7 @@ class Boundary:
     value
         The last silent value; None when nothing bounds it on this side.
     findings
-        What fires just beyond.
+        What fires just beyond, told for a place a tenth further out, where rounded numbers speak.
     """
 
     def __init__(self, value: float | None, findings: tuple[Finding, ...]) -> None:
@@ -184,7 +184,43 @@ def boundary(bench: Bench, plan: TrainingPlan, field: str, *, upwards: bool) -> 
             outside, findings = middle, found
         else:
             inside = middle
-    return Boundary(inside, findings)
+    if not whole:
+        inside = _round(bench, plan, field, inside, upwards=upwards)
+    return Boundary(inside, _further(bench, plan, field, outside, findings))
+
+
+def _round(bench: Bench, plan: TrainingPlan, field: str, value: float, *, upwards: bool) -> float:
+    """Return a silent value of few digits near the boundary: thresholds are round numbers."""
+    if value == 0:
+        return value
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 2)
+    nearest = float(f"{round(value / unit) * unit:.12g}")
+    if bench.silent(plan.replace(**{field: nearest})):
+        return nearest
+    inward = math.floor(value / unit) if upwards else math.ceil(value / unit)
+    return float(f"{inward * unit:.12g}")
+
+
+def _further(
+    bench: Bench, plan: TrainingPlan, field: str, outside: float, findings: tuple[Finding, ...]
+) -> tuple[Finding, ...]:
+    """Return what the rules in `findings` say a tenth beyond the boundary, where they still fire."""
+    start = getattr(plan, field)
+    moved = outside * (1.1 if outside > start else 0.9)
+    limit = PLAN_FIELDS[field].metadata["high"]
+    if limit is not None and moved >= limit:
+        return findings
+    told = bench.findings(plan.replace(**{field: int(moved) if isinstance(start, int) else moved}))
+    return tuple(f for f in told if f.rule in {g.rule for g in findings}) or findings
+
+
+def below(bench: Bench, plan: TrainingPlan, field: str) -> Boundary:
+    """Find the smallest silent whole value of `field` by bisection from zero, and what fires below it."""
+    least = least_silent(bench, plan, field)
+    if least == 0:
+        return Boundary(0, ())
+    findings = bench.findings(plan.replace(**{field: least - 1}))
+    return Boundary(least, _further(bench, plan, field, least - 1, findings))
 
 
 def _walk(start: float, limit: float | None, *, upwards: bool, whole: bool) -> Iterable[float]:
