@@ -42,8 +42,10 @@ class Setting:
         value = _evaluate(self.value, facts)
         if value is None:
             value = _evaluate(self.otherwise, facts)
-        whole = "int" in str(PLAN_FIELDS[field].type)
-        return round(value) if whole and isinstance(value, float) else value
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            whole = "int" in str(PLAN_FIELDS[field].type)
+            value = round(value) if whole else float(f"{value:.3g}")
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -162,12 +162,15 @@ def boundary(bench: Bench, plan: TrainingPlan, field: str, *, upwards: bool) -> 
     """
     start = getattr(plan, field)
     whole = isinstance(start, int)
-    low, high = PLAN_FIELDS[field].metadata["low"], PLAN_FIELDS[field].metadata["high"]
-    limit = high if upwards else low
+    end = "high" if upwards else "low"
+    limit = PLAN_FIELDS[field].metadata[end]
+    reachable = not PLAN_FIELDS[field].metadata[f"{end}_open"]
     inside: float = start
     outside: float | None = None
     findings: tuple[Finding, ...] = ()
     for candidate in _walk(start, limit, upwards=upwards, whole=whole):
+        if candidate == limit and not reachable:
+            break
         found = bench.findings(plan.replace(**{field: candidate}))
         if found:
             outside, findings = candidate, found
