@@ -75,7 +75,7 @@ _SAID = {"number": "a number", "bool": "a condition", "text": "text", "vector": 
 # Checked before `ast` sees the text: Python would only warn about some of these, and on standard error.
 _STRANGE = re.compile(r"[^A-Za-z0-9_.\s()<>=!+\-*/,'\"]")
 _SPACE = re.compile(r"\s")
-_RUN_ON = re.compile(r"(?<![\w.])\d[\d.]*(?:[eE][+-]?\d+)?(?=[A-Za-z_])")
+_RUN_ON = re.compile(r"(?<![\w.])\d[\d.]*+(?:[eE][+-]?\d++)?+(?=[A-Za-z_])")
 _INSTEAD = {"&": "write 'and'", "|": "write 'or'", "[": "write a tuple: (…)", "^": "there are no powers"}
 
 
@@ -230,7 +230,7 @@ def parse(source: str, params: Mapping[str, float]) -> Expression:
     try:
         tree = ast.parse(flat.strip(), mode="eval").body
     except SyntaxError as error:
-        offset = shift + max((error.offset or 1) - 1, 0)
+        offset = shift + error.offset - 1 if error.offset else len(source)  # 0: it ended too soon
         raise ExpressionError(
             f"expected an expression, but got {_excerpt(source)}", offset, error.msg
         ) from None
