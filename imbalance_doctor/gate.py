@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 _VERSION = 1
+_KNOWN = "known before"
 _LARGEST = 16 * 2**20
 
 
@@ -142,7 +143,7 @@ def apply(
         if entry is not None:
             accepted.append(Suppressed(finding=finding, reason=entry.reason, source=entry.source))
         elif known and baseline is not None:
-            accepted.append(Suppressed(finding=finding, reason="known before", source=baseline.source))
+            accepted.append(Suppressed(finding=finding, reason=_KNOWN, source=baseline.source))
         else:
             kept.append(finding)
     judged = replace(
@@ -279,7 +280,8 @@ def relative(path: str) -> str:
 def write_baseline(diagnosis: Diagnosis, path: Path, *, overwrite: bool = False) -> int:
     """Write a baseline that accepts every finding of a diagnosis; return how many.
 
-    Findings that the configuration suppresses are left out: they have their own reason.
+    Findings that an earlier baseline accepts stay in. Those that the configuration suppresses are left
+    out: they have their own reason.
 
     Raises
     ------
@@ -288,7 +290,8 @@ def write_baseline(diagnosis: Diagnosis, path: Path, *, overwrite: bool = False)
     """
     import json
 
-    counts = Counter((f.rule, place(f)) for f in diagnosis.findings)
+    known = (s.finding for s in diagnosis.suppressed if s.reason == _KNOWN)
+    counts = Counter((f.rule, place(f)) for f in (*diagnosis.findings, *known))
     entries = [{"rule": rule, "place": where, "count": n} for (rule, where), n in sorted(counts.items())]
     text = json.dumps({"version": _VERSION, "findings": entries}, indent=2, ensure_ascii=True) + "\n"
     try:

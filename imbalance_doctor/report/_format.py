@@ -25,19 +25,24 @@ def clean(text: object) -> str:
     >>> clean("a\x1b[31mb\n c")
     'a\\x1b[31mb c'
     """
-    return "".join(_visible(c) for c in " ".join(str(text).split()))
+    return visible(" ".join(str(text).split()))
 
 
 def clean_lines(text: object) -> str:
     """Return text with its lines kept and every other invisible character escaped."""
     lines = str(text).replace("\r\n", "\n").replace("\t", "    ").split("\n")
-    return "\n".join("".join(_visible(c) for c in line).rstrip() for line in lines).strip("\n")
+    return "\n".join(visible(line).rstrip() for line in lines).strip("\n")
 
 
-def _visible(char: str) -> str:
-    if char.isprintable():
-        return char
-    return " " if char.isspace() else char.encode("unicode_escape").decode("ascii")
+def visible(text: str) -> str:
+    """Return text with every kind of white space as a space, and other invisible characters escaped."""
+    if text.isprintable():
+        return text
+    shown = (
+        c if c.isprintable() else " " if c.isspace() else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )
+    return "".join(shown)
 
 
 def paragraphs(text: object) -> list[str]:
@@ -131,12 +136,17 @@ def quantity(value: object, unit: str = "") -> str:
     """Return a value with its unit: shares in per cent, bytes with a prefix."""
     value = plain(value)
     if isinstance(value, list):
-        return ", ".join(quantity(v, unit) for v in value)
+        shown = [quantity(v, unit if unit in _AMOUNTS else "") for v in value]
+        return f"{', '.join(shown)} {'' if unit in _AMOUNTS else unit}".rstrip()
     if value is None or isinstance(value, bool | str):
         return number(value)
     if isinstance(value, int | float) and unit in _AMOUNTS:
         return _AMOUNTS[unit](value)
-    return f"{number(value)} {unit}".rstrip()
+    return f"{number(value)} {_singular(unit) if value == 1 else unit}".rstrip()
+
+
+def _singular(unit: str) -> str:
+    return unit.removesuffix("es" if unit.endswith(("ches", "sses")) else "s")
 
 
 def pasteable(value: object) -> str:
@@ -217,7 +227,9 @@ def unchecked(unknown: Iterable[Unknown], *, most: int | None = None) -> list[st
     unknown = tuple(unknown)
     wanted = missing_inputs(unknown)
     shown = wanted[:most]
-    phrases = [f"{plural(n, 'rule')} {'needs' if n == 1 else 'need'} {option(name)}" for name, n in shown]
+    phrases = [
+        f"{plural(n, 'rule')} {'needs' if n == 1 else 'need'} {clean(option(name))}" for name, n in shown
+    ]
     if len(shown) < len(wanted):
         phrases.append(f"others need {plural(len(wanted) - len(shown), 'further input')}")
     undefined = {u.rule for u in unknown if not u.missing}

@@ -12,7 +12,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|&~#$@])")
 _SCHEME = re.compile(r"(?<=[A-Za-z])://")
 _WWW = re.compile(r"(?i)\bwww\.")
 # What starts a list, a heading or a rule at the beginning of a line.
-_LEADING = re.compile(r"^([-+=]|\d{1,9}(?=[.)]))")
+_LEADING = re.compile(r"^([-+=](?=[-=\s]|$)|\d{1,9}(?=[.)](?:\s|$)))")
 
 
 def escape(text: object) -> str:

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from imbalance_doctor.report._format import clean, clean_lines
+from imbalance_doctor.report._format import clean, clean_lines, visible
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+Part = str | tuple[str, str]  # text, or text and style
 _NARROWEST = 40
 SEVERITY_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 
@@ -48,23 +49,24 @@ class Page:
             _environ={},  # the caller has decided; COLUMNS and FORCE_COLOR must not decide again
         )
 
-    def line(self, *parts: tuple[str, str] | str, indent: int = 0, hang: int = 0) -> None:
-        """Write one paragraph of styled parts, wrapped and indented.
+    def line(self, *parts: Part, lead: Part = "", indent: int = 0) -> None:
+        """Write one paragraph, wrapped.
 
         Parameters
         ----------
         parts
             Text, or text and style.
-        hang
-            Further indent of every line but the first.
+        lead
+            What stands before the first line; further lines start below its end.
         """
-        text = _text(parts)
-        lines = text.wrap(self._console, max(self.width - indent - hang, _NARROWEST // 2), tab_size=4)
-        for number, part in enumerate(lines):
+        first = _text([lead])
+        room = max(self.width - indent - first.cell_len, _NARROWEST // 2)
+        for number, part in enumerate(_text(parts).wrap(self._console, room)):
             part.rstrip()
-            self._console.print(" " * (indent + (hang if number else 0)), part, sep="", soft_wrap=True)
+            before = first if number == 0 else " " * first.cell_len
+            self._console.print(" " * indent, before, part, sep="", soft_wrap=True)
 
-    def unbroken(self, *parts: tuple[str, str] | str, indent: int = 0) -> None:
+    def unbroken(self, *parts: Part, indent: int = 0) -> None:
         """Write one line that is never wrapped, so that paths in it can be followed."""
         self._console.print(" " * indent, _text(parts), sep="", soft_wrap=True)
 
@@ -73,38 +75,37 @@ class Page:
         self.space()
         self.line((clean(title), "bold"), *((f"  {clean(note)}", "dim"),) if note else ())
 
-    def labelled(self, label: str, *bodies: str, style: str = "bold") -> None:
+    def labelled(
+        self, label: str, *bodies: str, style: str = "bold", indent: int = 0, column: int = 15
+    ) -> None:
         """Write a label with its text beside it, further paragraphs below."""
         for number, body in enumerate(bodies):
-            name = f"{label}:" if number == 0 else ""
-            self.line((f"{name:<{_LABEL}}", style), body, hang=_LABEL)
+            name = f"{label}:" if label and number == 0 else ""
+            self.line(body, lead=(f"{name:<{column}}", style), indent=indent)
 
     def bullets(self, items: Iterable[str], *, indent: int = 2) -> None:
         """Write a list."""
         for item in items:
-            self.line(f"- {clean(item)}", indent=indent, hang=2)
+            self.line(clean(item), lead="- ", indent=indent)
 
-    def table(
-        self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()
-    ) -> None:
-        """Write a table without lines; the last column wraps, the others keep their words whole."""
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Write a table without lines: the first column stays whole, the last takes what is left."""
         from rich.table import Table
         from rich.text import Text
 
+        lines = [[clean(cell) for cell in row] for row in rows]
         grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-        right = set(right)
         for number, name in enumerate(columns):
-            last = number == len(columns) - 1
+            longest = max((len(line[number]) for line in lines), default=0)
             grid.add_column(
                 Text(name),
-                justify="right" if number in right else "left",
                 overflow="fold",
-                no_wrap=False,
-                ratio=1 if last else None,
+                min_width=min(longest, self.width // 2) if number == 0 else None,
+                ratio=1 if number == len(columns) - 1 else None,
                 style="bold" if number == 0 else "",
             )
-        for row in rows:
-            grid.add_row(*(Text(clean(cell)) for cell in row))
+        for line in lines:
+            grid.add_row(*map(Text, line))
         self._console.print(grid)
 
     def code(self, text: str) -> None:
@@ -115,8 +116,9 @@ class Page:
             self._console.print(Text(f"    {line}", style="cyan"), soft_wrap=True)
 
     def space(self) -> None:
-        """Write an empty line."""
-        self._console.print()
+        """Write an empty line, unless there is one."""
+        if not self._file.getvalue().endswith("\n\n"):
+            self._console.print()
 
     def finish(self) -> str:
         """Return the page, without empty lines around it."""
@@ -124,14 +126,11 @@ class Page:
         return "\n".join(lines).strip("\n") + "\n"
 
 
-_LABEL = 15
-
-
-def _text(parts: Iterable[tuple[str, str] | str]) -> Text:
+def _text(parts: Iterable[Part]) -> Text:
     from rich.text import Text
 
     text = Text()
     for part in parts:
         body, style = (part, "") if isinstance(part, str) else part
-        text.append(body, style or None)
+        text.append(visible(body), style or None)
     return text

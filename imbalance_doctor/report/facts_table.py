@@ -142,9 +142,9 @@ def _value(spec: FactSpec, facts: Facts, *, verbose: bool) -> str:
     value = plain(facts.value(spec.name))
     if value is None:
         lacking = [option(name) for name in missing(spec, facts)]
-        return f"unknown, needs {' and '.join(lacking)}" if lacking else "undefined here"
+        return f"needs {' and '.join(lacking)}" if lacking else "undefined here"
     if isinstance(value, list) and len(value) > _SHORT and not verbose:
-        return f"{quantity(value[:_SHORT], spec.unit)} and {len(value) - _SHORT:,} more"
+        return f"{quantity(value[:_SHORT], spec.unit)}, and {len(value) - _SHORT:,} more"
     return quantity(value, spec.unit)
 
 

@@ -106,8 +106,8 @@ def _beside(diagnosis: Diagnosis, advice: Recommendation) -> list[str]:
     if advice.question is not None:
         question = advice.question
         facts.append(
-            f"Tell me: {escape(sentence(question.text))} Answer with {code(option(question.field))}: "
-            f"{escape(sentence(question.effect))}"
+            f"Question: {escape(sentence(question.text))} Answer with {code(option(question.field))}: "
+            f"{escape(question.effect)}."
         )
     blocks = [bullets(facts)] if facts else []
     if advice.alternatives:

@@ -120,17 +120,17 @@ def render_tests(tests: Sequence[RuleTest], *, color: bool = False, width: int =
         page.space()
         page.unbroken(("FAILED ", "bold red"), (clean(test.rule), "bold"), (f"  {clean(test.path)}", "dim"))
         if test.error:
-            page.line(clean(test.error), indent=2, hang=2)
+            page.line(clean(test.error), indent=2)
         for result in test.results:
             if not result.passed:
                 at = f"line {result.line}, " if result.line else ""
                 page.line(f"{at}{clean(result.example)}:", indent=2)
-                page.line(f"expected {clean(result.expected)}", indent=4, hang=2)
-                page.line(f"but got  {clean(result.got)}", indent=4, hang=2)
+                page.line(f"expected {clean(result.expected)}", indent=4)
+                page.line(f"but got  {clean(result.got)}", indent=4)
         for gap in test.gaps:
-            page.line(clean(gap), indent=2, hang=2)
+            page.line(clean(gap), indent=2)
         for mutant in test.survivors:
-            page.line(f"no example notices this change: {clean(mutant)}", indent=2, hang=2)
+            page.line(f"no example notices this change: {clean(mutant)}", indent=2)
     failed = sum(not test.passed for test in tests)
     examples = sum(len(test.results) for test in tests)
     page.space()

@@ -81,16 +81,15 @@ def _advice(page: Page, diagnosis: Diagnosis, advice: Recommendation, *, verbose
     if not advice.feasible:
         _infeasible(page, diagnosis, advice, verbose=verbose)
     page.space()
-    for text, amount in cost_lines(advice.costs):
-        page.labelled("Cost", f"{amount}, {clean(text)}", style="bold")
+    page.labelled("Cost", *(f"{amount}, {clean(text)}" for text, amount in cost_lines(advice.costs)))
     taken = assumed(diagnosis)
     if taken:
         page.labelled("Assumed", "; ".join(taken))
     if advice.question is not None:
         question = advice.question
         page.labelled(
-            "Tell me",
-            f"{sentence(question.text)} Answer with {option(question.field)}: {sentence(question.effect)}",
+            "Question",
+            f"{sentence(question.text)} Answer with {option(question.field)}: {clean(question.effect)}.",
             style="bold cyan",
         )
     if advice.alternatives:
@@ -162,42 +161,45 @@ def _findings(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
 
 
 def _finding(page: Page, finding: Finding, *, verbose: bool) -> None:
-    spot = str(finding.where or "") if not finding.run or finding.where is None else str(finding.where)
-    place = [clean(part) for part in (spot, finding.run if not spot else "") if part]
+    place = clean(finding.where or finding.run)
     page.space()
     page.unbroken(
         (clean(finding.rule), SEVERITY_STYLES[finding.severity]),
-        (f"  {'  '.join(place)}" if place else "", "underline" if place else ""),
-        (f"  {finding.confidence} confidence", "dim"),
+        *((f"  {place}",) if place else ()),
+        (f"  {finding.severity}, {finding.confidence} confidence", "dim"),
         indent=2,
     )
     page.line(clean(finding.message), indent=4)
     why = paragraphs(finding.why) if verbose else [first_sentence(finding.why)]
-    for number, text in enumerate(filter(None, why)):
-        page.line((f"{'why:' if number == 0 else '':<9}", "dim"), text, indent=4, hang=9)
-    remedies = paragraphs(finding.remedy)
-    for number, text in enumerate(remedies if verbose else remedies[:1]):
-        page.line((f"{'remedy:' if number == 0 else '':<9}", "dim"), text, indent=4, hang=9)
-    if finding.suggest:
-        values = ", ".join(f"{clean(n)} {pasteable(v)}" for n, v in finding.suggest.items())
-        page.line((f"{'try:':<9}", "dim"), values, indent=4, hang=9)
+    remedy = paragraphs(finding.remedy)
+    values = ", ".join(f"{clean(name)} {pasteable(value)}" for name, value in finding.suggest.items())
+    details = [
+        ("why", list(filter(None, why))),
+        ("remedy", remedy if verbose else remedy[:1]),
+        ("try", [values] if values else []),
+    ]
     if verbose:
-        details = [("run:", finding.run), ("covers:", ", ".join(finding.covers)), ("cause:", finding.cause)]
         facts = ", ".join(f"{name} {pasteable(value)}" for name, value in finding.facts.items())
-        for label, text in [*details, ("facts:", facts)]:
-            if text:
-                page.line((f"{label:<9}", "dim"), clean(text), indent=4, hang=9)
+        stated = (
+            ("run", finding.run),
+            ("covers", ", ".join(finding.covers)),
+            ("cause", finding.cause),
+            ("facts", facts),
+        )
+        details += [(label, [clean(text)]) for label, text in stated if text]
+    for label, bodies in details:
+        page.labelled(label, *bodies, style="dim", indent=4, column=9)
 
 
 def _unknown(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
-    if not diagnosis.unknown:
-        return
     page.space()
-    phrases: Sequence[str] = unchecked(diagnosis.unknown, most=None if verbose else _MOST_INPUTS)
-    rules = len({u.rule for u in diagnosis.unknown})
-    page.line((f"Not checked, {plural(rules, 'rule')}: ", "bold"), f"{'; '.join(phrases)}.", hang=2)
     if diagnosis.exit.code == 3:  # noqa: PLR2004  nothing could be evaluated
         page.line("Give --labels FILE for the data and --plan FILE (or plan options) for the training.")
+    if not diagnosis.unknown:
+        return
+    phrases: Sequence[str] = unchecked(diagnosis.unknown, most=None if verbose else _MOST_INPUTS)
+    rules = len({u.rule for u in diagnosis.unknown})
+    page.line((f"Not checked, {plural(rules, 'rule')}: ", "bold"), f"{'; '.join(phrases)}.")
     if verbose:
         page.table(
             ("rule", "severity", "because"),
