@@ -48,7 +48,7 @@ def code_for(plan: TrainingPlan, facts: Facts) -> dict[str, str]:
     if plan.loss not in RANKING_LOSSES:
         titles["torch"] = _plain_torch(plan)
     if plan.loss in CLASS_NAMES:
-        if find_spec("imbalance_doctor.losses") is not None:
+        if find_spec(f"imbalance_doctor.losses.{plan.loss.replace('-', '_')}") is not None:
             titles["imbalance_doctor"] = _library(plan, "imbalance_doctor.losses")
         titles["imbalanced_losses"] = _library(plan, "imbalanced_losses")
     return {title: text + _bias(plan, facts) for title, text in titles.items()}
