@@ -1,0 +1,284 @@
+"""What holds for every loss of a script: loader, optimiser, precision, clipping, epochs, workers."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from imbalance_doctor.errors import InputError
+from imbalance_doctor.evidence import Location
+from imbalance_doctor.sources.plans._bound import Bound, Locate, bind, last_part, signature_of
+from imbalance_doctor.sources.plans._signatures import LOADER, OPTIMIZERS, SETTINGS, Signature
+from imbalance_doctor.sources.plans._static import Scope, Script, Site, UnreadableError, quoted
+from imbalance_doctor.sources.plans.base import coerce
+
+_EVALUATION, _PLAIN, _TRAINING, _DECIDING = range(4)
+_COUNT_WORDS = {2: "two", 3: "three", 4: "four"}
+_AUTOCASTS = ("torch.autocast", "torch.amp.autocast", "torch.cuda.amp.autocast", "torch.cpu.amp.autocast")
+_SHUFFLERS = frozenset({"RandomSampler", "DistributedSampler", "SubsetRandomSampler"})
+_LAUNCHED = "the number of workers is only known when the script is launched"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One reading of one plan field: a value, or the reason why there is none.
+
+    Attributes
+    ----------
+    rank
+        Of two readings the one of higher rank holds: training before unspecified before evaluation.
+    """
+
+    field: str
+    where: Location
+    value: object = None
+    reason: str = ""
+    rank: int = _PLAIN
+
+
+def settings(script: Script, locate: Locate) -> list[Setting]:
+    """Return what the script says about its training, at most one reading per field."""
+    found: dict[str, list[Setting]] = {}
+    for one in _readings(script, locate):
+        found.setdefault(one.field, []).append(_checked(one))
+    merged = (_merged(readings) for readings in found.values())
+    return [one for one in merged if one is not None]
+
+
+def _checked(one: Setting) -> Setting:
+    """Validate a value; what the plan cannot hold becomes a reason, since the script may still run."""
+    if one.reason:
+        return one
+    try:
+        value = coerce(one.field, one.value, one.where)
+    except InputError as error:
+        return Setting(field=one.field, where=one.where, reason=error.problem, rank=one.rank)
+    return Setting(field=one.field, where=one.where, value=value, rank=one.rank)
+
+
+def _merged(readings: list[Setting]) -> Setting | None:
+    rank = max(one.rank for one in readings)
+    if rank == _EVALUATION:
+        return None
+    best = [one for one in readings if one.rank == rank]
+    unknown = next((one for one in best if one.reason), None)
+    if unknown is not None:
+        return unknown
+    different = {one.value: one for one in reversed(best)}
+    if len(different) == 1:
+        return best[0]
+    ordered = sorted(different.values(), key=lambda one: one.where.line or 0)
+    words = ordered[0].field.replace("_", " ")
+    count = _COUNT_WORDS.get(len(ordered), str(len(ordered)))
+    listed = ", ".join(f"{one.value} at line {one.where.line}" for one in ordered[:4])
+    reason = f"{count} {words}s: {listed}"
+    return Setting(field=ordered[0].field, where=ordered[0].where, reason=reason)
+
+
+def _readings(script: Script, locate: Locate) -> Iterator[Setting]:
+    for site in script.calls:
+        names = script.names(site.node.func, site.scope)
+        if not names:
+            continue
+        if signature_of(names, (LOADER,)):
+            yield from _loader(bind(site, LOADER, locate, strict=False), script, locate)
+        elif signature := signature_of(names, SETTINGS):
+            yield from _simple(bind(site, signature, locate, strict=False), script, locate)
+        else:
+            yield from _by_name(names, site, script, locate)
+    for loop, scope in script.loops:
+        yield from _epoch_loop(loop, script, scope, locate)
+
+
+def _by_name(names: tuple[str, ...], site: Site, script: Script, locate: Locate) -> Iterator[Setting]:
+    name = names[0]
+    last = name.rpartition(".")[2]
+    if name in _AUTOCASTS:
+        yield from _autocast(name, site, script, locate)
+    elif name.startswith("torch.optim.") and last in OPTIMIZERS:
+        yield from _optimizer(last, site, script, locate)
+    elif name.startswith("torch.optim.lr_scheduler.") and last == "OneCycleLR":
+        signature = Signature(
+            package="torch.optim",
+            name=last,
+            positional=("optimizer", "max_lr"),
+            fields={"max_lr": "learning_rate"},
+            unused=frozenset({"optimizer"}),
+        )
+        bound = bind(site, signature, locate, strict=False)
+        yield from _simple(bound, script, locate, rank=_DECIDING)
+    elif last == "WeightedRandomSampler" and name.startswith("torch.utils.data"):
+        yield from _weighted(locate(site.node), _PLAIN)
+    elif name.startswith("torch.") and last in ("DistributedDataParallel", "init_process_group"):
+        yield Setting(field="world_size", where=locate(site.node), reason=_LAUNCHED)
+
+
+def _weighted(where: Location, rank: int) -> Iterator[Setting]:
+    yield Setting(field="sampler", where=where, value="weighted", rank=rank)
+    reason = "the weights of WeightedRandomSampler are only known when the script runs"
+    yield Setting(field="sampler_prevalence", where=where, reason=reason, rank=rank)
+
+
+def _simple(bound: Bound, script: Script, locate: Locate, *, rank: int = _PLAIN) -> Iterator[Setting]:
+    """Read the parameters that are one plan field each."""
+    for parameter in bound.signature.parameters:
+        plan_field = bound.signature.field_of(parameter)
+        if plan_field is None:
+            continue
+        where = locate(bound.nodes.get(parameter, bound.site.node))
+        try:
+            value = last_part(bound.read(parameter, script))
+        except UnreadableError as error:
+            yield Setting(field=plan_field, where=where, reason=str(error), rank=rank)
+            continue
+        # Of a trainer, None and -1 mean no limit, and 0 no clipping: nothing that the plan would hold.
+        if value is not None and value not in (-1, 0):
+            yield Setting(field=plan_field, where=where, value=value, rank=rank)
+    if "devices" in bound.signature.parameters:
+        yield from _workers(bound, script, locate)
+
+
+def _workers(bound: Bound, script: Script, locate: Locate) -> Iterator[Setting]:
+    if bound.missing("devices") and bound.missing("num_nodes"):
+        return
+    where = locate(bound.nodes.get("devices", bound.site.node))
+    try:
+        devices = bound.read("devices", script)
+        nodes = bound.read("num_nodes", script)
+    except UnreadableError as error:
+        yield Setting(field="world_size", where=where, reason=str(error))
+        return
+    count = len(devices) if isinstance(devices, tuple) else devices
+    nodes = 1 if nodes is None else nodes
+    if isinstance(count, int) and isinstance(nodes, int) and count > 0:
+        yield Setting(field="world_size", where=where, value=count * nodes)
+    else:
+        yield Setting(field="world_size", where=where, reason=_LAUNCHED)
+
+
+def _loader(bound: Bound, script: Script, locate: Locate) -> Iterator[Setting]:
+    rank = _loader_rank(bound)
+    call = bound.site.node
+    where = locate(bound.nodes.get("batch_size", call))
+    batches = bound.nodes.get("batch_sampler")
+    if batches is not None and not _is_none(batches):
+        reason = f"{quoted(batches)} draws the batches"
+        yield Setting(field="batch_size", where=where, reason=reason, rank=rank)
+        yield Setting(field="sampler", where=where, reason=reason, rank=rank)
+        return
+    try:
+        size = 1 if bound.missing("batch_size") else bound.read("batch_size", script)
+        reason = "" if size is not None else "automatic batching is switched off"
+        yield Setting(field="batch_size", where=where, value=size, reason=reason, rank=rank)
+    except UnreadableError as error:
+        yield Setting(field="batch_size", where=where, reason=str(error), rank=rank)
+    yield from _sampler(bound, script, locate, rank)
+
+
+def _sampler(bound: Bound, script: Script, locate: Locate, rank: int) -> Iterator[Setting]:
+    node = bound.nodes.get("sampler")
+    if node is None or _is_none(node):
+        if _is_true(bound.nodes.get("shuffle")):
+            where = locate(bound.nodes["shuffle"])
+            yield Setting(field="sampler", where=where, value="shuffle", rank=rank)
+        return
+    made = script.origin(node, bound.site.scope)
+    names = script.names(made.func, bound.site.scope) if isinstance(made, ast.Call) else ()
+    last = {name.rpartition(".")[2] for name in names if name.startswith("torch.utils.data")}
+    if "WeightedRandomSampler" in last:
+        yield from _weighted(locate(node), rank)
+    elif last & _SHUFFLERS:
+        yield Setting(field="sampler", where=locate(node), value="shuffle", rank=rank)
+    else:
+        reason = f"{quoted(node)} decides which rows are drawn"
+        yield Setting(field="sampler", where=locate(node), reason=reason, rank=rank)
+
+
+def _loader_rank(bound: Bound) -> int:
+    """Tell a training loader from the others by its words and by whether it shuffles."""
+    words = f"{bound.site.target} {bound.site.scope.inside()}"
+    data = bound.nodes.get("dataset")
+    if data is not None:
+        words += " " + " ".join(n.id for n in ast.walk(data) if isinstance(n, ast.Name))
+        words += " " + " ".join(n.attr for n in ast.walk(data) if isinstance(n, ast.Attribute))
+    words = words.lower()
+    sampler = bound.nodes.get("sampler")
+    if re.search(r"\b(\w*_)?(val|valid|validation|test|eval|dev|predict|holdout)(?![a-z])", words):
+        return _EVALUATION
+    drawn = sampler is not None and not _is_none(sampler)
+    if "train" in words or drawn or _is_true(bound.nodes.get("shuffle")):
+        return _TRAINING
+    return _PLAIN
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _is_true(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True
+
+
+def _optimizer(name: str, site: Site, script: Script, locate: Locate) -> Iterator[Setting]:
+    word, default = OPTIMIZERS[name]
+    signature = Signature(package="torch.optim", name=name, positional=("params", "lr"))
+    bound = bind(site, signature, locate, strict=False)
+    yield Setting(field="optimizer", where=locate(site.node), value=word)
+    where = locate(bound.nodes.get("lr", site.node))
+    groups = bound.nodes.get("params")
+    if groups is not None and any(
+        isinstance(node, ast.Dict) and any(isinstance(k, ast.Constant) and k.value == "lr" for k in node.keys)
+        for node in ast.walk(groups)
+    ):
+        reason = "parameter groups have learning rates of their own"
+        yield Setting(field="learning_rate", where=where, reason=reason)
+        return
+    try:
+        rate = default if bound.missing("lr") else bound.read("lr", script)
+    except UnreadableError as error:
+        yield Setting(field="learning_rate", where=where, reason=str(error))
+        return
+    if rate is not None:
+        yield Setting(field="learning_rate", where=where, value=rate)
+
+
+def _autocast(name: str, site: Site, script: Script, locate: Locate) -> Iterator[Setting]:
+    on_device = name in _AUTOCASTS[:2]
+    positional = ("device_type", "dtype", "enabled") if on_device else ("enabled", "dtype")
+    signature = Signature(package="torch", name="autocast", positional=positional)
+    bound = bind(site, signature, locate, strict=False)
+    where = locate(bound.nodes.get("dtype", site.node))
+    try:
+        if bound.read("enabled", script) is False:
+            return
+        dtype = last_part(bound.read("dtype", script))
+        if dtype is None:
+            device = bound.read("device_type", script) if on_device else name.split(".")[1]
+            dtype = "bf16" if str(device).startswith("cpu") else "fp16"
+    except UnreadableError as error:
+        yield Setting(field="precision", where=where, reason=str(error))
+        return
+    yield Setting(field="precision", where=where, value=dtype)
+
+
+def _epoch_loop(
+    loop: ast.For | ast.AsyncFor, script: Script, scope: Scope, locate: Locate
+) -> Iterator[Setting]:
+    """Read ``for epoch in range(20)``."""
+    counted = loop.iter
+    if isinstance(counted, ast.Call) and len(counted.args) == 1 and isinstance(counted.args[0], ast.Call):
+        counted = counted.args[0]  # tqdm(range(20))
+    plain = isinstance(loop.target, ast.Name) and loop.target.id.lower().strip("_") in ("epoch", "ep")
+    if not plain or not isinstance(counted, ast.Call):
+        return
+    if not (isinstance(counted.func, ast.Name) and counted.func.id == "range" and len(counted.args) == 1):
+        return
+    where = locate(counted.args[0])
+    try:
+        value = script.value(counted.args[0], scope)
+    except UnreadableError as error:
+        yield Setting(field="epochs", where=where, reason=str(error))
+        return
+    yield Setting(field="epochs", where=where, value=value)
