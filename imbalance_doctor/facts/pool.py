@@ -165,7 +165,7 @@ class Pool:
         negatives = None if positives is None else max(0.0, seen - positives)
         prevalence = ratio(positives, seen)
         below = None if content is None else content.fewer
-        low_edge = plan.alpha if plan.alpha is not None and plan.alpha >= 0 else None
+        low_edge, width = _band(plan)
         return cls(
             size=round(rows.live) + round(rows.queued),
             seen_size=round(seen),
@@ -188,11 +188,7 @@ class Pool:
             quantile_floor=_quantile_floor(plan.quantile, prevalence),
             band_rows=product(negatives, plan.beta),
             band_low_rows=product(negatives, low_edge or None),
-            band_width_rows=(
-                None
-                if low_edge is None or plan.beta is None or plan.beta <= low_edge
-                else product(negatives, plan.beta - low_edge)
-            ),
+            band_width_rows=product(negatives, width),
             band_fpr_inflation=band_fpr_inflation(negatives, plan.beta),
             ap_spread=ap_spread(positives, prevalence),
             rotation_steps=rotation,
@@ -374,6 +370,16 @@ def _quantile_floor(quantile: float | None, prevalence: float | None) -> float |
     if quantile is None or not prevalence:
         return None
     return max(0.0, 1 - quantile / prevalence)
+
+
+def _band(plan: TrainingPlan) -> tuple[float | None, float | None]:
+    """Return the lower edge and the width of the FPR band.
+
+    An alpha outside ``[0, beta)`` is no edge of a band but the weight of a focal loss in the same plan.
+    """
+    if plan.beta is None or plan.alpha is None or not 0 <= plan.alpha < plan.beta:
+        return None, None
+    return plan.alpha, plan.beta - plan.alpha
 
 
 def band_fpr_inflation(negatives: float | None, beta: float | None) -> float | None:
