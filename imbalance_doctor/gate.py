@@ -38,6 +38,7 @@ __all__ = [
     "Suppression",
     "apply",
     "fails",
+    "file_of",
     "missing_inputs",
     "option",
     "place",
@@ -265,8 +266,17 @@ def place(finding: Finding) -> str:
     """
     if finding.where is not None:
         return relative(finding.where.path)
-    named = re.match(r"(.+?):\d+(?::\d+)?(?:\s|$)", finding.run)
-    return relative(named[1]) if named else finding.run
+    return file_of(finding.run)
+
+
+def file_of(name: str) -> str:
+    """Return the file in the name of a run or subject, or the name where there is none.
+
+    >>> file_of("train.py:42 SmoothAPLoss"), file_of("y.npy")
+    ('train.py', 'y.npy')
+    """
+    named = re.match(r"(.+?):\d+(?::\d+)?(?:\s|$)", name)
+    return relative(named[1]) if named else name
 
 
 def relative(path: str) -> str:

@@ -238,6 +238,16 @@ def unchecked(unknown: Iterable[Unknown], *, most: int | None = None) -> list[st
     return phrases
 
 
+def listed(words: Iterable[object]) -> str:
+    """Return words as a list in a sentence; empty ones are left out.
+
+    >>> listed(["y.npy", "", "a.py", "b.py"])
+    'y.npy, a.py and b.py'
+    """
+    *most, last = [word for word in map(clean, words) if word] or [""]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def headline(diagnosis: Diagnosis, findings: Iterable[Finding]) -> str:
     """Count what was found, what passed and what could not be checked."""
     groups = by_severity(findings)

@@ -21,7 +21,7 @@ from imbalance_doctor.diagnose import Diagnosis
 from imbalance_doctor.errors import InputError, did_you_mean
 from imbalance_doctor.facts.base import Facts, FactSpec, fact_specs
 from imbalance_doctor.gate import option
-from imbalance_doctor.report._format import clean, plain, plural, quantity
+from imbalance_doctor.report._format import listed, plain, plural, quantity
 from imbalance_doctor.report._markdown import bullets, code, escape, table
 from imbalance_doctor.report._page import Page
 from imbalance_doctor.report.json import dump
@@ -60,7 +60,7 @@ def render(
         for family, specs in groupby(fact_specs().values(), key=lambda spec: spec.name.partition(".")[0])
     ]
     hidden = len(fact_specs()) - sum(len(specs) for _, specs in groups)
-    subject = clean(" and ".join(diagnosis.subject))
+    subject = listed(diagnosis.subject)
     note = f"{plural(hidden, 'plan field')} not given; --verbose names them." if hidden else ""
     if format == "markdown":
         return _markdown(diagnosis, groups, subject, note, verbose=verbose)

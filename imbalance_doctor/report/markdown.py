@@ -45,7 +45,7 @@ def render(
     if diagnosis.recommendation is not None:
         blocks += _advice(diagnosis, diagnosis.recommendation, verbose=verbose)
     else:
-        subject = " and ".join(map(code, diagnosis.subject)) or "Nothing given"
+        subject = ", ".join(map(code, filter(None, diagnosis.subject))) or "Nothing given"
         blocks.append(f"{subject}: {escape(headline(diagnosis, diagnosis.findings))}")
     for severity, members in by_severity(diagnosis.findings).items():
         blocks.append(f"### {escape(plural(len(members), severity).capitalize())}")
@@ -58,7 +58,8 @@ def render(
 
 def _advice(diagnosis: Diagnosis, advice: Recommendation, *, verbose: bool) -> list[str]:
     what, why = verdict(advice)
-    subject = f" for {', '.join(map(code, diagnosis.subject))}" if diagnosis.subject else ""
+    about = ", ".join(map(code, filter(None, diagnosis.subject)))
+    subject = f" for {about}" if about else ""
     blocks = [f"**{escape(what)}**{subject}" + (f": {escape(why)}" if why else ".")]
     if advice.expected_gain:
         blocks.append(f"Expected gain: {escape(sentence(advice.expected_gain))}")

@@ -13,7 +13,7 @@ from imbalance_doctor import __version__
 from imbalance_doctor.diagnose import Diagnosis, Suppressed
 from imbalance_doctor.engine.base import Finding
 from imbalance_doctor.evidence import Location
-from imbalance_doctor.gate import place, relative, reported
+from imbalance_doctor.gate import file_of, place, relative, reported
 from imbalance_doctor.report._format import clean, paragraphs, unchecked
 from imbalance_doctor.report.json import dump
 
@@ -34,7 +34,7 @@ def render(
     everything = [*findings, *(s.finding for s in diagnosis.suppressed)]
     rules = {f.rule: f for f in reversed(everything)}
     index = {rule: number for number, rule in enumerate(sorted(rules))}
-    fallback = next((s for s in diagnosis.subject if s and s != "-"), "")
+    fallback = next((file_of(s) for s in diagnosis.subject if s and s != "-"), "")
     results = [_result(f, index, fallback) for f in findings]
     for suppressed in diagnosis.suppressed:
         result = _result(suppressed.finding, index, fallback)
@@ -82,7 +82,8 @@ def _rule(finding: Finding) -> dict[str, Any]:
 
 
 def _result(finding: Finding, index: dict[str, int], fallback: str) -> dict[str, Any]:
-    where = finding.where or (Location(path=fallback) if fallback else None)
+    path = file_of(finding.run) or fallback
+    where = finding.where or (Location(path=path) if path else None)
     return {
         "ruleId": clean(finding.rule),
         "ruleIndex": index[finding.rule],

@@ -18,6 +18,7 @@ from imbalance_doctor.report._format import (
     first_sentence,
     headline,
     interval,
+    listed,
     paragraphs,
     pasteable,
     plural,
@@ -50,8 +51,9 @@ def render(
     _findings(page, diagnosis, verbose=verbose)
     _unknown(page, diagnosis, verbose=verbose)
     _accepted(page, diagnosis, verbose=verbose)
-    if diagnosis.recommendation is None and (diagnosis.exit.code or verbose):
-        _assumptions(page, diagnosis)
+    if diagnosis.recommendation is None and diagnosis.assumptions:
+        page.space()
+        page.line(("Assumed: ", "bold"), f"{clean('; '.join(diagnosis.assumptions))}.")
     page.space()
     style = "bold green" if diagnosis.exit.code == 0 else "bold red"
     page.unbroken((f"exit {diagnosis.exit.code}", style), f": {clean(diagnosis.exit.why)}")
@@ -59,13 +61,14 @@ def render(
 
 
 def _header(page: Page, diagnosis: Diagnosis) -> None:
-    subject = clean(" and ".join(diagnosis.subject)) or "Nothing given"
+    subject = listed(diagnosis.subject) or "Nothing given"
     page.line((subject, "bold"), f": {headline(diagnosis, diagnosis.findings)}")
 
 
 def _advice(page: Page, diagnosis: Diagnosis, advice: Recommendation, *, verbose: bool) -> None:
     what, why = verdict(advice)
-    subject = f" for {clean(', '.join(diagnosis.subject))}" if diagnosis.subject else ""
+    about = listed(diagnosis.subject)
+    subject = f" for {about}" if about else ""
     style = "bold green" if advice.feasible else "bold red"
     page.line((what, style), f"{subject}{'.' if not why else f': {why}'}")
     if advice.expected_gain:
@@ -219,9 +222,3 @@ def _accepted(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
     if diagnosis.stale:
         page.heading("Stale")
         page.bullets(diagnosis.stale)
-
-
-def _assumptions(page: Page, diagnosis: Diagnosis) -> None:
-    if diagnosis.assumptions:
-        page.heading("Assumed")
-        page.bullets(diagnosis.assumptions)

@@ -112,6 +112,14 @@ def test_quantities(value, unit, text):
     assert form.quantity(value, unit) == text
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [([], ""), ([""], ""), (["a"], "a"), (["a", "", "b"], "a and b"), (["a", "b", "c"], "a, b and c")],
+)
+def test_lists_of_words(words, text):
+    assert form.listed(words) == text
+
+
 def test_plan_values_can_be_pasted_but_bytes_are_for_reading():
     assert form.choice_value("queue_size", 16384) == "16384"
     assert form.choice_value("memory_budget", 2**31) == "2 GiB"

@@ -40,8 +40,7 @@ Suppressed, 1 finding
 Stale
   - suppression of old-rule in pyproject.toml matches no finding; remove it
 
-Assumed
-  - class 1 is the positive one
+Assumed: class 1 is the positive one.
 
 exit 1: 1 finding at or above error
 """
