@@ -96,7 +96,9 @@ def diagnose(
     assumptions = list(labels.assumptions if labels else ())
     for run in runs:
         plan, assumed = run.completed()
-        facts = measure(Evidence(labels=labels, plan=plan), reuse=measured[0] if measured else None)
+        facts = measure(
+            Evidence(labels=labels, plan=plan), reuse=measured[0] if measured and labels else None
+        )
         judgement = judge(rules, facts, run=run.name if several else "", where=run.where)
         unknown = tuple(_explained(u, run.unreadable) for u in judgement.unknown)
         judgements.append(replace(judgement, unknown=unknown))

@@ -86,12 +86,17 @@ class Labels:
         needs=_L,
     )
 
+    root_weights: tuple[float, ...] | None = described(
+        "weight per class by the inverse square root of its rows (mean 1; 0 for an absent class)",
+        needs=_L,
+    )
+
     @classmethod
     def measure(cls, evidence: Evidence, facts: Facts) -> Self | None:  # noqa: ARG003  first of all families
-        """Count what the labels hold; None without labels."""
+        """Count what the labels hold; without labels, take the prevalence the plan states."""
         labels = evidence.labels
         if labels is None:
-            return None
+            return cls._stated(evidence)
         import numpy as np
 
         counts = np.asarray(labels.counts, dtype=np.int64)
@@ -123,6 +128,21 @@ class Labels:
             class_prevalence_low=_floats(low) if labels.rows else None,
             class_prevalence_high=_floats(high) if labels.rows else None,
             balanced_weights=_balanced_weights(counts),
+            root_weights=_root_weights(counts),
+        )
+
+    @classmethod
+    def _stated(cls, evidence: Evidence) -> Self | None:
+        """Return the few facts that a prevalence alone gives; it says nothing of how many rows there are."""
+        prevalence, task = evidence.plan.prevalence, evidence.plan.task or "binary"
+        if prevalence is None or task not in ("binary", "multilabel"):
+            return None
+        rare = min(prevalence, 1 - prevalence)
+        return cls(
+            task=task,
+            prevalence=prevalence,
+            majority_share=1 - rare,
+            imbalance_ratio=(1 - rare) / rare if rare > 0 else None,
         )
 
 
@@ -227,4 +247,15 @@ def _balanced_weights(counts: NDArray[np.int64]) -> tuple[float, ...] | None:
         return None
     weights = np.zeros(len(counts))
     weights[present] = (1 - _BETA) / -np.expm1(counts[present] * math.log(_BETA))
+    return _floats(weights / weights[present].mean())
+
+
+def _root_weights(counts: NDArray[np.int64]) -> tuple[float, ...] | None:
+    import numpy as np
+
+    present = counts > 0
+    if not present.any():
+        return None
+    weights = np.zeros(len(counts))
+    weights[present] = counts[present] ** -0.5
     return _floats(weights / weights[present].mean())

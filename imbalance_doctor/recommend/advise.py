@@ -96,7 +96,9 @@ def recommend(rules: Sequence[Rule], run: PlannedRun, *, labels: LabelCounts | N
         expected_gain=_gain(merits, chosen.loss or ""),
         assumed=(*assumed, *_assumed_settings(proposal, chosen, fixed)),
         question=most_telling_question(
-            lambda plan: _preferred(plan, members, task, bench), fixed, chosen.loss or ""
+            lambda answer: _preferred(goal.replace(**answer), members, task, bench),
+            fixed,
+            chosen.loss or "",
         ),
         costs=_costs(facts),
         code=code_for(chosen, facts),
@@ -200,11 +202,15 @@ def _order(
     return [*(m.loss for m in gains), baseline]
 
 
-def _preferred(plan: TrainingPlan, members: Mapping[str, Proposal], task: str, bench: Bench) -> str:
-    """Return the loss the selection rules would put first under `plan`."""
+def _preferred(goal: TrainingPlan, members: Mapping[str, Proposal], task: str, bench: Bench) -> str:
+    """Return the loss that would be recommended under `goal`, its queue searched only briefly."""
     baseline = BASELINES[task]
-    merits = bench.merits(_start(members[baseline], plan.replace(loss=None), bench)).merits
-    return _order(members, _cautious(merits), baseline, plan.replace(loss=None))[0]
+    merits = _cautious(bench.merits(_start(members[baseline], goal, bench)).merits)
+    order = _order(members, merits, baseline, goal)
+    for loss in order:
+        if bench.silent(_settle(members[loss], goal, bench, briefly=True)):
+            return loss
+    return order[-1]
 
 
 def _choices(

@@ -77,6 +77,11 @@ def _library(plan: TrainingPlan, module: str) -> str:
             f"loss_fn = LossWarmupWrapper(torch.nn.{warmup}(), loss_fn, {', '.join(settings)})\n"
             "# call loss_fn.on_train_epoch_start(epoch) and loss_fn.on_train_batch_start(step)\n"
         )
+    if module == "imbalanced_losses" and loss in RANKING_LOSSES and (plan.world_size or 1) > 1:
+        body += (
+            "# data parallelism averages the gathered loss once more: "
+            f"call (loss_fn(logits, targets) * {plan.world_size}).backward()\n"
+        )
     torch = "import torch\n" if "torch." in body else ""
     return f"{torch}from {module} import {', '.join(names)}\n\n{body}"
 

@@ -25,14 +25,14 @@ def _questions() -> Sequence[Mapping[str, Any]]:
 
 
 def most_telling_question(
-    preferred: Callable[[TrainingPlan], str], fixed: TrainingPlan, chosen: str
+    preferred: Callable[[Mapping[str, Any]], str], fixed: TrainingPlan, chosen: str
 ) -> Question | None:
     """Return the open question with the most answers that lead to another loss.
 
     Parameters
     ----------
     preferred
-        The loss that the selection rules put first under a plan.
+        The loss that would be recommended if the plan fields were answered so.
     fixed
         What the user has said; answered questions are not asked again.
     chosen
@@ -49,7 +49,7 @@ def most_telling_question(
         changed: dict[str, list[str]] = {}
         for answer in question["answers"]:
             given = answer if isinstance(answer, dict) else {field: answer}
-            loss = preferred(fixed.replace(**given))
+            loss = preferred(given)
             if loss != chosen:
                 shown = str(answer).lower() if isinstance(answer, bool) else answer
                 text = (
