@@ -103,8 +103,9 @@ def diagnose(
         unknown = tuple(_explained(u, run.unreadable) for u in judgement.unknown)
         judgements.append(replace(judgement, unknown=unknown))
         measured.append(facts)
-        prefix = f"{run.name}: " if several else ""
-        assumptions += [f"{prefix}{name} {getattr(plan, name)} (the default)" for name in assumed]
+        if assumed:
+            defaults = ", ".join(f"{name} {getattr(plan, name)}" for name in assumed)
+            assumptions.append(f"defaults{f' of {run.name}' if several else ''}: {defaults}")
     fired = {f.rule for j in judgements for f in j.findings}
     open_rules = {u.rule for j in judgements for u in j.unknown}
     passed = {p.rule for j in judgements for p in j.passed} - fired - open_rules

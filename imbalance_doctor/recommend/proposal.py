@@ -71,13 +71,17 @@ class Proposal:
     intervals: tuple[str, ...]
 
 
+def beyond_the_loss() -> str:
+    """Return what moves the metric more than the choice of loss, with figures."""
+    return str(_files()["common"]["beyond_the_loss"])
+
+
 @cache
-def proposals() -> Mapping[str, Proposal]:
-    """Read the proposals of every loss."""
+def _files() -> Mapping[str, Any]:
     import yaml
 
     folder = resources.files("imbalance_doctor.recommend") / "proposals"
-    raw = {
+    return {
         entry.name.removesuffix(".yaml"): yaml.load(
             entry.read_text(encoding="utf-8"),
             Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),  # noqa: S506  both are safe loaders
@@ -85,7 +89,12 @@ def proposals() -> Mapping[str, Proposal]:
         for entry in folder.iterdir()
         if entry.name.endswith(".yaml") and entry.name != "questions.yaml"
     }
-    common = {name: _setting(spec) for name, spec in raw.pop("common")["settings"].items()}
+
+
+@cache
+def proposals() -> Mapping[str, Proposal]:
+    """Read the proposals of every loss."""
+    common = {name: _setting(spec) for name, spec in _files()["common"]["settings"].items()}
     return {
         name: Proposal(
             loss=body["loss"],
@@ -94,7 +103,8 @@ def proposals() -> Mapping[str, Proposal]:
             moves=tuple((move["field"], _values(move)) for move in body["moves"]),
             intervals=tuple(body["intervals"]),
         )
-        for name, body in raw.items()
+        for name, body in _files().items()
+        if name != "common"
     }
 
 

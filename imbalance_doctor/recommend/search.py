@@ -165,6 +165,10 @@ def boundary(bench: Bench, plan: TrainingPlan, field: str, *, upwards: bool) -> 
     end = "high" if upwards else "low"
     limit = PLAN_FIELDS[field].metadata[end]
     reachable = not PLAN_FIELDS[field].metadata[f"{end}_open"]
+    if upwards and field in ("batch_size", "queue_size"):
+        # Beyond the data themselves a bound says nothing about them.
+        rows = bench.facts(plan).value("labels.rows")
+        limit = None if rows is None else max(rows, start)
     inside: float = start
     outside: float | None = None
     findings: tuple[Finding, ...] = ()
@@ -177,7 +181,8 @@ def boundary(bench: Bench, plan: TrainingPlan, field: str, *, upwards: bool) -> 
             break
         inside = candidate
     if outside is None:
-        return Boundary(inside if limit is not None and inside == limit else None, ())
+        stated = PLAN_FIELDS[field].metadata[end]
+        return Boundary(inside if stated is not None and inside == stated else None, ())
     for _ in range(64 if whole else _STEPS):
         middle = _between(inside, outside, whole=whole)
         if middle in (inside, outside):
