@@ -264,19 +264,21 @@ def place(finding: Finding) -> str:
     ...               run="train.py:42 SmoothAPLoss"))
     'train.py'
     """
-    if finding.where is not None:
-        return relative(finding.where.path)
-    return file_of(finding.run)
+    if finding.where is None:
+        return file_of(finding.run)
+    return "" if finding.where.path.startswith("--") else relative(finding.where.path)
 
 
 def file_of(name: str) -> str:
-    """Return the file in the name of a run or subject, or the name where there is none.
+    """Return the file in the name of a place, run or subject; empty for options and standard input.
 
-    >>> file_of("train.py:42 SmoothAPLoss"), file_of("y.npy")
-    ('train.py', 'y.npy')
+    >>> file_of("train.py:42 SmoothAPLoss"), file_of("y.npy"), file_of("--queue-size")
+    ('train.py', 'y.npy', '')
     """
+    if name.startswith("--") or name in ("-", "options"):
+        return ""
     named = re.match(r"(.+?):\d+(?::\d+)?(?:\s|$)", name)
-    return relative(named[1]) if named else name
+    return relative(named[1] if named else name)
 
 
 def relative(path: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from imbalance_doctor.diagnose import Diagnosis
 from imbalance_doctor.engine.base import SEVERITIES, Finding, Unknown
 from imbalance_doctor.evidence import PLAN_FIELDS
-from imbalance_doctor.gate import missing_inputs, option
+from imbalance_doctor.gate import missing_inputs, option, reported
 from imbalance_doctor.recommend.base import Choice, Recommendation
 
 _DIGITS = 3
@@ -288,6 +288,12 @@ def verdict(advice: Recommendation) -> tuple[str, str]:
     choice = advice.choices.get("loss")
     reasons = [sentence(rule_and_reason(text)[1]) for text in (choice.because if choice else ())]
     return f"Use {loss}", " ".join(reasons)
+
+
+def lifting(diagnosis: Diagnosis, advice: Recommendation) -> list[str]:
+    """Return what would make advice possible, without the remedies that stand beside the findings."""
+    told = {f.rule for f in reported(diagnosis)}
+    return [text for text in advice.remedies if rule_and_reason(text)[0] not in told]
 
 
 def bounds(choice: Choice) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from imbalance_doctor.diagnose import Diagnosis
 from imbalance_doctor.engine.base import Finding
-from imbalance_doctor.gate import relative, reported
+from imbalance_doctor.gate import place, reported
 from imbalance_doctor.report._format import clean, first_sentence, headline, paragraphs, unchecked, verdict
 
 FORMAT = "github"
@@ -42,16 +42,17 @@ def render(
 
 def _finding(finding: Finding, *, verbose: bool) -> str:
     properties: dict[str, object] = {}
-    if finding.where is not None:
-        properties["file"] = relative(finding.where.path)
+    file = place(finding)
+    if finding.where is not None and file:
+        properties["file"] = file
         if finding.where.line is not None:
             properties["line"] = finding.where.line
             if finding.where.column is not None:
                 properties["col"] = finding.where.column
     properties["title"] = f"{finding.title} ({finding.rule})"
     parts = [clean(finding.message)]
-    if finding.run and finding.where is None:
-        parts.append(f"In {clean(finding.run)}.")
+    if "file" not in properties and (finding.where or finding.run):
+        parts.append(f"In {clean(finding.where or finding.run)}.")
     why = " ".join(paragraphs(finding.why)) if verbose else first_sentence(finding.why)
     parts += [f"Why: {why}"] if why else []
     parts += [f"Remedy: {' '.join(paragraphs(finding.remedy))}"] if finding.remedy else []

@@ -17,6 +17,7 @@ from imbalance_doctor.report._format import (
     first_sentence,
     headline,
     interval,
+    lifting,
     paragraphs,
     pasteable,
     plural,
@@ -94,8 +95,9 @@ def _infeasible(diagnosis: Diagnosis, advice: Recommendation, *, verbose: bool) 
         blocks.append("### In the way")
         for finding in apart:
             blocks += _finding(finding, verbose=verbose)
-    if advice.remedies:
-        blocks += ["### What would meet it", bullets(map(escape, advice.remedies))]
+    remedies = lifting(diagnosis, advice)
+    if remedies:
+        blocks += ["### What would meet it", bullets(map(escape, remedies))]
     return blocks
 
 

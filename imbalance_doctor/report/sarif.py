@@ -34,7 +34,7 @@ def render(
     everything = [*findings, *(s.finding for s in diagnosis.suppressed)]
     rules = {f.rule: f for f in reversed(everything)}
     index = {rule: number for number, rule in enumerate(sorted(rules))}
-    fallback = next((file_of(s) for s in diagnosis.subject if s and s != "-"), "")
+    fallback = next(filter(None, map(file_of, diagnosis.subject)), "")
     results = [_result(f, index, fallback) for f in findings]
     for suppressed in diagnosis.suppressed:
         result = _result(suppressed.finding, index, fallback)
@@ -82,8 +82,8 @@ def _rule(finding: Finding) -> dict[str, Any]:
 
 
 def _result(finding: Finding, index: dict[str, int], fallback: str) -> dict[str, Any]:
-    path = file_of(finding.run) or fallback
-    where = finding.where or (Location(path=path) if path else None)
+    path = place(finding) or fallback
+    where = finding.where if finding.where and place(finding) else Location(path=path) if path else None
     return {
         "ruleId": clean(finding.rule),
         "ruleIndex": index[finding.rule],

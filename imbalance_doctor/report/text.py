@@ -18,6 +18,7 @@ from imbalance_doctor.report._format import (
     first_sentence,
     headline,
     interval,
+    lifting,
     listed,
     paragraphs,
     pasteable,
@@ -123,9 +124,10 @@ def _infeasible(page: Page, diagnosis: Diagnosis, advice: Recommendation, *, ver
         page.heading("In the way")
         for finding in apart:
             _finding(page, finding, verbose=verbose)
-    if advice.remedies:
+    remedies = lifting(diagnosis, advice)
+    if remedies:
         page.heading("What would meet it")
-        page.bullets(advice.remedies)
+        page.bullets(remedies)
 
 
 def _reasons(page: Page, advice: Recommendation) -> None:

@@ -181,6 +181,8 @@ def test_a_finding_suppressed_and_in_the_baseline_makes_neither_stale():
         ({}, ""),
         ({"run": "train.py:42 SmoothAPLoss"}, "train.py"),
         ({"run": "train.py:42:7 SmoothAPLoss"}, "train.py"),
+        ({"run": "options", "where": Location(path="--queue-size")}, ""),
+        ({"run": "options"}, ""),
         ({"run": "conf/train.yaml"}, "conf/train.yaml"),
         ({"where": Location(path="./conf//train.yaml", line=3), "run": "x"}, "conf/train.yaml"),
     ],

@@ -166,7 +166,10 @@ def stuck() -> Diagnosis:
             feasible=False,
             plan=TrainingPlan(loss="smooth-ap", queue_size=64),
             blockers=(STARVED,),
-            remedies=("queue_size 4096 instead of 64 would do",),
+            remedies=(
+                "queue_size 4096 instead of 64 would do",
+                "pool-starved-of-positives: Raise queue_size to the suggested value.",
+            ),
         ),
         exit=Exit(code=1, why="no plan meets every rule: pool-starved-of-positives"),
     )

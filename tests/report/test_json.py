@@ -64,7 +64,7 @@ def test_what_stands_in_the_way_is_named(stuck):
     assert document["feasible"] is False
     assert document["recommendation"] == {}
     assert [b["rule"] for b in document["blockers"]] == ["pool-starved-of-positives"]
-    assert document["remedies"] == ["queue_size 4096 instead of 64 would do"]
+    assert document["remedies"][0] == "queue_size 4096 instead of 64 would do"
 
 
 @pytest.mark.parametrize("name", ["checked", "advised", "stuck"])

@@ -156,6 +156,16 @@ def test_paths_become_relative_uris(path, uri, stuck):
     }
 
 
+def test_an_option_is_no_file(stuck):
+    finding = replace(stuck.recommendation.blockers[0], where=Location(path="--queue-size"), run="options")
+    (result,) = read(Diagnosis(findings=(finding,), subject=("options", "-", "y.npy")))["results"]
+    assert result["locations"] == [
+        {"physicalLocation": {"artifactLocation": {"uri": "y.npy", "uriBaseId": "%SRCROOT%"}}}
+    ]
+    (result,) = read(Diagnosis(findings=(finding,), subject=("options",)))["results"]
+    assert result["locations"] == []
+
+
 def test_absolute_paths(stuck):
     def uri(path):
         finding = replace(stuck.recommendation.blockers[0], where=Location(path=str(path), line=1))
