@@ -379,22 +379,26 @@ def rules_explain(
     _write(render_rule(found, format=output.format, verbose=output.verbose, **_page()), output.output)
 
 
-@rules_app.command("test", epilog="Example:\n\n    imbalance-doctor rules test my_rules/\n")
+@rules_app.command("test", epilog="Examples:\n\n    imbalance-doctor rules test my_rules/\n")
 def rules_test(
     directory: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             metavar="[DIR]", help="Rules to test; the built-in ones without it.", show_default=False
         ),
     ] = None,
 ) -> None:
     """Run the examples inside rule files, and check that each threshold is guarded by one."""
-    from imbalance_doctor.engine.examples import test_directory
+    from imbalance_doctor.engine.examples import check_rule, test_directory
+    from imbalance_doctor.engine.loader import load_rules
     from imbalance_doctor.report.rule_page import render_tests
 
-    outcome = test_directory(directory)
-    _write(render_tests(outcome, **_page()), None)
-    raise typer.Exit(0 if outcome.ok else 1)
+    if directory is None:
+        tests = tuple(check_rule(rule) for rule in load_rules().rules.values())
+    else:
+        tests = test_directory(directory)
+    _write(render_tests(tests, **_page()), None)
+    raise typer.Exit(0 if all(test.passed for test in tests) else 1)
 
 
 @plan_app.command("schema")
