@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import Field
 from typing import Any
 
-from imbalance_doctor.evidence import LOSSES, PLAN_FIELDS
-from imbalance_doctor.sources.plans.base import kind_of, range_text
+from imbalance_doctor.evidence import PLAN_FIELDS, Location
+from imbalance_doctor.sources.plans.base import coerce, kind_of, range_text
 
 _COLUMN = 24
 """Widest value after which the comments are still lined up."""
@@ -123,14 +123,18 @@ def _allowed(spec: Field[Any]) -> str:
 def example_plan(loss: str) -> str:
     """Return a commented plan for one loss, in YAML, that `read_plan` reads.
 
+    Parameters
+    ----------
+    loss
+        Any name of a loss that a plan may hold.
+
     Raises
     ------
-    ValueError
-        When `loss` is not one of `evidence.LOSSES`.
+    InputError
+        When there is no such loss.
     """
-    if loss not in LOSSES:
-        raise ValueError(loss)
-    return render({"loss": loss, **_TRAINING, **_EXAMPLES[loss]}, header=f"A training plan with {loss}.")
+    name = coerce("loss", loss, Location(path=""))
+    return render({"loss": name, **_TRAINING, **_EXAMPLES[name]}, header=f"A training plan with {name}.")
 
 
 def render(values: dict[str, str], *, header: str) -> str:

@@ -100,7 +100,6 @@ OTHER_NAMES: Mapping[str, str] = MappingProxyType(
         "mixed_precision": "precision",
         "num_epochs": "epochs",
         "pool_size": "max_pool_size",
-        "positive_rate": "prevalence",
         "q": "quantile",
         "tau": "temperature",
         "weight": "class_weights",

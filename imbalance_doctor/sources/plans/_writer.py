@@ -48,7 +48,7 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        text = repr(value)
+        text = repr(float(value))  # without the type that a NumPy number shows
         # Other readers of YAML 1.1 take 1e-05 for text; 1.0e-05 is a number to all.
         return text if "e" not in text or "." in text else text.replace("e", ".0e")
     if isinstance(value, tuple):

@@ -83,7 +83,7 @@ class _Reader:
         if event.tag not in (None, "!"):
             raise fail(f"expected values without tags, but got '{event.tag}'", self._place(event))
         if _is(event, "ScalarEvent"):
-            plain = event.implicit[0] and event.style is None
+            plain = event.implicit[0] and not event.style
             return None if plain and event.value in _NULLS else event.value
         if depth > _DEPTH:
             raise fail("expected a flat mapping, but it is nested too deeply", self._place(event))
