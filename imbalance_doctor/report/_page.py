@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from io import StringIO
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from imbalance_doctor.report._format import clean, clean_lines, visible
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 Part = str | tuple[str, str]  # text, or text and style
 _NARROWEST = 40
+_NARROWEST_COLUMN = 8
+_GAP = 3  # spaces between columns
 SEVERITY_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 
 
@@ -89,24 +92,23 @@ class Page:
             self.line(clean(item), lead="- ", indent=indent)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Write a table without lines: the first column stays whole, the last takes what is left."""
-        from rich.table import Table
+        """Write a table without lines; the last column takes what the others leave, and wraps."""
         from rich.text import Text
 
-        lines = [[clean(cell) for cell in row] for row in rows]
-        grid = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-        for number, name in enumerate(columns):
-            longest = max((len(line[number]) for line in lines), default=0)
-            grid.add_column(
-                Text(name),
-                overflow="fold",
-                min_width=min(longest, self.width // 2) if number == 0 else None,
-                ratio=1 if number == len(columns) - 1 else None,
-                style="bold" if number == 0 else "",
-            )
-        for line in lines:
-            grid.add_row(*map(Text, line))
-        self._console.print(grid)
+        lines = [[Text(clean(cell)) for cell in row] for row in rows]
+        natural = [max(map(_cells, column)) for column in zip(map(Text, columns), *lines, strict=True)]
+        widths = _shares(natural, self.width - _GAP * (len(columns) - 1))
+        for number, line in enumerate([list(map(Text, columns)), *lines]):
+            cells = [list(cell.wrap(self._console, width)) for cell, width in zip(line, widths, strict=True)]
+            for parts in zip_longest(*cells, fillvalue=Text()):
+                printed = Text()
+                for column, (part, width) in enumerate(zip(parts, widths, strict=True)):
+                    part.rstrip()
+                    style = "dim" if number == 0 else "bold" if column == 0 else ""
+                    printed.append(part.plain, style or None)
+                    printed.append(" " * (width + _GAP - part.cell_len))
+                printed.rstrip()
+                self._console.print(printed, soft_wrap=True)
 
     def code(self, text: str) -> None:
         """Write code as it is, ready to be copied."""
@@ -124,6 +126,26 @@ class Page:
         """Return the page, without empty lines around it."""
         lines = [line.rstrip() for line in self._file.getvalue().split("\n")]
         return "\n".join(lines).strip("\n") + "\n"
+
+
+def _cells(text: Text) -> int:
+    return text.cell_len
+
+
+def _shares(natural: Sequence[int], width: int) -> list[int]:
+    """Return the width of each column: as wide as its text, the widest narrowed until all fit.
+
+    The first column, which names the row, gives way last, and only down to half the page.
+    """
+    *widths, last = natural
+    widths[0] = min(widths[0], width // 2)
+    wanted = min(last, width // 3)
+    while sum(widths) + wanted > width:
+        widest = max(range(1, len(widths)), key=widths.__getitem__, default=0)
+        if widths[widest] <= _NARROWEST_COLUMN:
+            break
+        widths[widest] -= 1
+    return [*widths, max(width - sum(widths), _NARROWEST_COLUMN)]
 
 
 def _text(parts: Iterable[Part]) -> Text:

@@ -138,9 +138,13 @@ def _reasons(page: Page, advice: Recommendation) -> None:
     if advice.merits:
         page.heading("What each loss is worth here")
         page.table(
-            ("loss", "gain", "95 % interval", "unit", "basis", "because"),
+            ("loss", "gain, 95 % interval", "because"),
             [
-                (m.loss, f"{m.value:+.3g}", f"{m.low:+.3g} to {m.high:+.3g}", m.unit, m.basis, m.message)
+                (
+                    m.loss,
+                    f"{m.value:+.3g} ({m.low:+.3g} to {m.high:+.3g})",
+                    f"{sentence(m.message)} [{m.basis}, {m.unit.replace('_', ' ')}]",
+                )
                 for m in advice.merits
             ],
         )

@@ -123,7 +123,7 @@ def test_verbose_says_more(checked, advised):
         assert words in told
         assert words not in CHECKED
     told = renderer("text")(advised, verbose=True)
-    for words in ("other_code()", "bounds it from below; just beyond: it starves", "+0.031   +0.012 to"):
+    for words in ("other_code()", "bounds it from below; just beyond: it starves", "+0.031 (+0.012 to +0.05)"):
         assert words in told
         assert words not in ADVISED
 
