@@ -327,7 +327,7 @@ def _bytes(raw: object, where: Location) -> object:
 # All values together ------------------------------------------------------------------------------
 
 
-def assemble(entries: Iterable[Entry], *, name: str) -> PlannedRun:
+def assemble(entries: Iterable[Entry], *, name: str, partial: bool = False) -> PlannedRun:
     """Validate the entries of one plan file or command line and make a run of them.
 
     Parameters
@@ -337,6 +337,8 @@ def assemble(entries: Iterable[Entry], *, name: str) -> PlannedRun:
         ``warmup`` a mapping of warm-up fields.
     name
         How the report calls the run.
+    partial
+        More is to come from elsewhere: nothing is held to be missing yet.
 
     Raises
     ------
@@ -362,7 +364,8 @@ def assemble(entries: Iterable[Entry], *, name: str) -> PlannedRun:
         values["loss"] = loss
     values = {key: value for key, value in values.items() if value is not None}
     where = {key: given[key].where for key in values}
-    return PlannedRun(plan=settle(values, where), name=name, where=where)
+    elsewhere = set(PLAN_FIELDS) - set(values) if partial else set()
+    return PlannedRun(plan=settle(values, where, elsewhere), name=name, where=where)
 
 
 _GROUP_OF = {"loss": "Loss", "warmup": "Warm-up and temperature"}
@@ -522,6 +525,8 @@ def _schedule_conflicts(values: Mapping[str, Any], unknown: frozenset[str]) -> I
 def plan_from_options(values: Mapping[str, object]) -> PlannedRun:
     """Make a run of command line options.
 
+    What one option needs of another is checked by `overlay`, since a file may give it.
+
     Parameters
     ----------
     values
@@ -539,7 +544,7 @@ def plan_from_options(values: Mapping[str, object]) -> PlannedRun:
         place = Location(path="--" + key.replace("_", "-"))
         raw = list(value) if isinstance(value, tuple) else value
         entries.append(Entry(key=key, value=raw, where=place, key_where=place))
-    return assemble(entries, name="options")
+    return assemble(entries, name="options", partial=True)
 
 
 _EITHER_OR = {
