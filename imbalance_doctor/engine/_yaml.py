@@ -7,7 +7,7 @@ number or a truth value, so ``on``, ``1:30`` and ``1e-3`` mean what the reader o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 from imbalance_doctor.errors import RuleError
@@ -20,13 +20,22 @@ _LONGEST_NUMBER = 40
 
 
 class Node:
-    """A place in a file: one-based line and column."""
+    """A place in a file."""
 
-    __slots__ = ("column", "line")
+    __slots__ = ("mark",)
 
-    def __init__(self, line: int, column: int) -> None:
-        self.line = line
-        self.column = column
+    def __init__(self, mark: Any) -> None:
+        self.mark = mark
+
+    @property
+    def line(self) -> int:
+        """One-based line."""
+        return int(self.mark.line) + 1
+
+    @property
+    def column(self) -> int:
+        """One-based column."""
+        return int(self.mark.column) + 1
 
 
 class Scalar(Node):
@@ -34,9 +43,8 @@ class Scalar(Node):
 
     __slots__ = ("plain", "text")
 
-    def __init__(self, line: int, column: int, text: str, *, plain: bool) -> None:
-        self.line = line
-        self.column = column
+    def __init__(self, mark: Any, text: str, plain: bool) -> None:
+        self.mark = mark
         self.text = text
         self.plain = plain
 
@@ -63,8 +71,8 @@ class Sequence(Node):
 
     __slots__ = ("items",)
 
-    def __init__(self, line: int, column: int) -> None:
-        super().__init__(line, column)
+    def __init__(self, mark: Any) -> None:
+        super().__init__(mark)
         self.items: list[Node] = []
 
 
@@ -73,23 +81,21 @@ class Mapping(Node):
 
     __slots__ = ("keys", "values")
 
-    def __init__(self, line: int, column: int) -> None:
-        super().__init__(line, column)
+    def __init__(self, mark: Any) -> None:
+        super().__init__(mark)
         self.keys: dict[str, Scalar] = {}
         self.values: dict[str, Node] = {}
 
 
-def read(text: str, where: str, *, skipped_lines: int = 0) -> Node:
+def read(text: str, where: str) -> Node:
     """Parse one document.
 
     Parameters
     ----------
     text
-        The file, or its end.
+        The file.
     where
         File name for errors.
-    skipped_lines
-        Lines of the file before `text`.
 
     Raises
     ------
@@ -100,25 +106,24 @@ def read(text: str, where: str, *, skipped_lines: int = 0) -> Node:
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return _Builder(yaml.parse(text, Loader=loader), where, skipped_lines).document()
+        return _Builder(loader(text).get_event, where).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(part for part in (error.context, error.problem) if part)
-        line, column = (mark.line + 1 + skipped_lines, mark.column + 1) if mark else (None, None)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
         raise RuleError(f"expected YAML: {problem}", where=where, line=line, column=column) from None
     except yaml.YAMLError as error:  # a character that YAML forbids; the position counts bytes
         position = getattr(error, "position", None)
-        line = None if position is None else text.encode()[:position].count(b"\n") + 1 + skipped_lines
+        line = None if position is None else text.encode()[:position].count(b"\n") + 1
         raise RuleError(f"expected YAML: {str(error).splitlines()[0]}", where=where, line=line) from None
 
 
 class _Builder:
-    def __init__(self, events: Iterator[Any], where: str, skipped: int) -> None:
+    def __init__(self, next_event: Callable[[], Any], where: str) -> None:
         import yaml
 
-        self.next = events.__next__
+        self.next = next_event
         self.where = where
-        self.skipped = skipped
         self.scalar, self.alias = yaml.ScalarEvent, yaml.AliasEvent
         self.list, self.list_end = yaml.SequenceStartEvent, yaml.SequenceEndEvent
         self.mapping_end = yaml.MappingEndEvent
@@ -126,8 +131,7 @@ class _Builder:
 
     def fail(self, event: Any, problem: str, hint: str = "") -> RuleError:
         mark = event.start_mark
-        line, column = mark.line + 1 + self.skipped, mark.column + 1
-        return RuleError(problem, where=self.where, line=line, column=column, hint=hint)
+        return RuleError(problem, where=self.where, line=mark.line + 1, column=mark.column + 1, hint=hint)
 
     def document(self) -> Node:
         self.next()  # the start of the stream
@@ -146,19 +150,17 @@ class _Builder:
             raise self.fail(event, "aliases and anchors are not allowed", "write the value out")
         if event.tag is not None:
             raise self.fail(event, f"the tag '{event.tag}' is not allowed", "write the plain value")
-        mark = event.start_mark
-        line, column = mark.line + 1 + self.skipped, mark.column + 1
         if kind is self.scalar:
-            return Scalar(line, column, event.value, plain=not event.style)
+            return Scalar(event.start_mark, event.value, not event.style)
         if depth >= MAX_DEPTH:
             raise self.fail(event, f"expected at most {MAX_DEPTH} levels, but this is nested deeper")
         depth += 1
         if kind is self.list:
-            sequence = Sequence(line, column)
+            sequence = Sequence(event.start_mark)
             while type(event := self.next()) is not self.list_end:
                 sequence.items.append(self.node(event, depth))
             return sequence
-        mapping = Mapping(line, column)
+        mapping = Mapping(event.start_mark)
         keys, values = mapping.keys, mapping.values
         while type(event := self.next()) is not self.mapping_end:
             key = self.node(event, depth)

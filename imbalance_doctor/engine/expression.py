@@ -151,11 +151,9 @@ class Expression:
         Dotted names of the facts it reads, in order of appearance.
     used_params
         Names of the params it reads.
-    evaluate
-        Function of the facts that returns the value, or None where unknown.
     """
 
-    __slots__ = ("_steps", "evaluate", "facts", "kind", "node", "params", "source", "used_params")
+    __slots__ = ("_run", "_steps", "facts", "kind", "node", "params", "source", "used_params")
 
     def __init__(self, source: str, node: Node, params: Mapping[str, float]) -> None:
         self.source = source
@@ -166,8 +164,15 @@ class Expression:
         _names(node, names)
         self.facts = tuple(names["fact"])
         self.used_params = frozenset(names["param"])
-        self.evaluate: Callable[[Facts], Any] = _compile(node, params)
+        # Compiled when first asked: most rules speak of other losses than the plan's, or never fire.
+        self._run: Callable[[Facts], Any] | None = None
         self._steps: _Step | None = None
+
+    def evaluate(self, facts: Facts) -> Any:
+        """Return the value for these facts; None where unknown."""
+        if self._run is None:
+            self._run = _compile(self.node, self.params)
+        return self._run(facts)
 
     def unknowns(self, facts: Facts) -> Unknowns:
         """Return why the expression is unknown for these facts."""
@@ -310,7 +315,11 @@ class _Builder:
         if tree.id in _FUNCTIONS or tree.id == "given":
             raise self.fail(tree, f"expected {tree.id}(…), but got no parentheses")
         short: dict[str, str] = {name.partition(".")[2]: name for name in reversed([*self.specs])}
-        hint = f"did you mean '{short[tree.id]}'?" if tree.id in short else did_you_mean(tree.id, self.params)
+        hint = (
+            f"did you mean '{short[tree.id]}'?"
+            if tree.id in short
+            else did_you_mean(tree.id, [*self.params, "True", "False"])
+        )
         raise self.fail(tree, f"unknown name '{tree.id}'", hint or "a param of this rule, or text in quotes")
 
     def spec(self, tree: ast.expr) -> FactSpec:

@@ -145,13 +145,17 @@ def _merit(rule: Rule, facts: Facts) -> Merit:
 
 
 def _unknown(rule: Rule, facts: Facts, run: str) -> Unknown:
-    why = rule.when.unknowns(facts) if rule.when.evaluate(facts) is None else Unknowns(facts=(), undefined=())
-    names = list(why.facts)
-    if rule.applies_to and facts.value("plan.loss") is None and "plan.loss" not in names:
-        names.insert(0, "plan.loss")
+    lossless = bool(rule.applies_to) and facts.value("plan.loss") is None
+    if lossless and rule.when.evaluate(facts) is not None:
+        why = Unknowns(facts=(), undefined=())
+    else:
+        why = rule.when.unknowns(facts)
+    names = why.facts
+    if lossless and "plan.loss" not in names:
+        names = ("plan.loss", *names)
     specs = fact_specs()
     absent = tuple(tuple(need for need in specs[name].needs if not _given(need, facts)) for name in names)
-    missing, because = _explained(tuple(names), absent, why.undefined)
+    missing, because = _explained(names, absent, why.undefined)
     return Unknown(rule=rule.id, severity=rule.severity, missing=missing, because=because, run=run)
 
 

@@ -125,7 +125,9 @@ def _yaml_traps():
     yield Case("a stray colon", _set("title", "one: two: three"), 2, "expected YAML")
     yield Case("duplicate key", GOOD + "title: again\n", 28, "duplicate key 'title'; first on line 2")
     yield Case("duplicate param", _swap("unit: rows,", "value: 6, unit: rows,"), 8, "duplicate key 'value'")
-    yield Case("duplicate fact", _swap("{batch.expected_positives: 5,", "{plan.sampler: weighted,"), 25, "dupli")
+    yield Case(
+        "duplicate fact", _swap("{batch.expected_positives: 5,", "{plan.sampler: weighted,"), 25, "dupli"
+    )
     yield Case("an anchor", _set("title", "&x A title"), 2, "aliases and anchors")
     yield Case("an alias", _set("title", "*x"), 2, "aliases and anchors")
     bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: [*c, *c]\n"
@@ -193,32 +195,56 @@ def _values():
     fraction = _swap("ceil(least / batch.prevalence)", "least / batch.prevalence")
     yield Case("fraction for a whole field", fraction, 16, "expected a whole number")
     word = _swap("{batch_size: ceil(least / batch.prevalence)}", "{sampler: \"'stratifed'\"}")
-    yield Case("unknown word suggested", word.replace("use {suggest.batch_size}", "use {suggest.sampler}"), 16, "never")
+    yield Case(
+        "unknown word suggested",
+        word.replace("use {suggest.batch_size}", "use {suggest.sampler}"),
+        16,
+        "never",
+    )
     truth = _swap("ceil(least / batch.prevalence)", "batch.prevalence > least")
     yield Case("condition for a number", truth, 16, "expected a number, but got a bool")
     yield Case("suggest as list", _set("suggest", "[batch_size]"), 16, "expected a mapping")
 
 
 def _when(name, expression, says, column=None):
-    return Case(f"when: {name}", _set("when", expression), 9, says if column is None else f":9:{column}: {says}")
+    return Case(
+        f"when: {name}", _set("when", expression), 9, says if column is None else f":9:{column}: {says}"
+    )
 
 
 def _expressions():
-    yield _when("misspelt fact", "batch.expected_positive < least", "did you mean 'batch.expected_positives'?")
-    yield _when("misspelt family", "least > bach.expected_positives", "unknown fact 'bach.expected_positives'", 15)
-    yield _when("misspelt param", "batch.expected_positives < lest", "unknown name 'lest'; did you mean 'least'?", 34)
-    yield _when("fact without family", "expected_positives < least", "did you mean 'batch.expected_positives'?")
-    yield _when("unknown function", "sqr(batch.gap) < least", "unknown function 'sqr'; did you mean 'sqrt'?", 7)
+    yield _when(
+        "misspelt fact", "batch.expected_positive < least", "did you mean 'batch.expected_positives'?"
+    )
+    yield _when(
+        "misspelt family", "least > bach.expected_positives", "unknown fact 'bach.expected_positives'", 15
+    )
+    yield _when(
+        "misspelt param", "batch.expected_positives < lest", "unknown name 'lest'; did you mean 'least'?", 34
+    )
+    yield _when(
+        "fact without family", "expected_positives < least", "did you mean 'batch.expected_positives'?"
+    )
+    yield _when(
+        "unknown function", "sqr(batch.gap) < least", "unknown function 'sqr'; did you mean 'sqrt'?", 7
+    )
     yield _when("function of nothing", "min() < least", "min() expected two numbers or more, but got 0", 7)
     yield _when("function of too many", "abs(1, 2) < least", "abs() expected one number, but got 2", 7)
     yield _when("function by itself", "max < least", "expected max(…)", 7)
     yield _when("a number", "batch.gap + least", "expected a condition")
     yield _when("number as condition", "batch.gap and batch.gap < least", "'and' expected a condition", 7)
-    yield _when("condition as number", "(batch.gap < least) + 1 > 2", "'+' expected a number, but got a condition")
+    yield _when(
+        "condition as number", "(batch.gap < least) + 1 > 2", "'+' expected a number, but got a condition"
+    )
     yield _when("negated number", "not batch.gap", "'not' expected a condition")
     yield _when("text against number", "plan.loss < least", "expected two of a kind")
     yield _when("text order", "plan.loss < 'bce'", "'<' expected numbers")
-    yield _when("unknown word", "plan.loss == 'smoothap'", "'plan.loss' is never 'smoothap'; did you mean 'smooth-ap'?", 20)
+    yield _when(
+        "unknown word",
+        "plan.loss == 'smoothap'",
+        "'plan.loss' is never 'smoothap'; did you mean 'smooth-ap'?",
+        20,
+    )
     yield _when("unknown word in tuple", "plan.loss in ('bce', 'cee')", "'plan.loss' is never 'cee'", 28)
     yield _when("in a word", "plan.loss in 'bce'", "expected a tuple")
     yield _when("in parentheses only", "plan.loss in ('bce')", "a single word: ('a',)")
@@ -311,32 +337,55 @@ def _messages():
 def _examples():
     few = "{batch.expected_positives: 5, plan.sampler: shuffle}"
     yield Case("examples as mapping", GOOD[: GOOD.index("  - name")] + "  a: b\n", 20, "expected a list")
-    yield Case("empty examples", GOOD[: GOOD.index("examples:")] + "examples: []\n", 19, "at least one example")
+    yield Case(
+        "empty examples", GOOD[: GOOD.index("examples:")] + "examples: []\n", 19, "at least one example"
+    )
     yield Case("example as text", GOOD + "  - fires\n", 28, "expected a mapping")
     yield Case("unknown outcome", _swap("expect: unknown", "expect: unkown"), 27, "did you mean 'unknown'?")
     yield Case("example without name", _swap("{name: nothing known, ", "{"), 27, "the key 'name'")
     yield Case("example without facts", _swap("facts: {}, ", ""), 27, "the key 'facts'")
-    yield Case("two of a name", _swap("name: just enough", "name: just too few"), 25, "two examples are called")
+    yield Case(
+        "two of a name", _swap("name: just enough", "name: just too few"), 25, "two examples are called"
+    )
     yield Case("facts as list", _swap(few, "[1]"), 25, "expected a mapping, but got a list")
     misspelt = few.replace("batch.expected_positives", "batch.expected_positive")
     yield Case("unknown fact", _swap(few, misspelt), 25, "did you mean 'batch.expected_positives'?")
     yield Case("text for a number", _swap(few, few.replace("5", "five")), 25, "expected a number")
     yield Case("word never used", _swap(few, few.replace("shuffle", "shufle")), 25, "did you mean 'shuffle'?")
-    yield Case("yes for true", _swap(few, "{plan.pretrained: yes}"), 25, "expected true or false, but got 'yes'")
+    yield Case(
+        "yes for true", _swap(few, "{plan.pretrained: yes}"), 25, "expected true or false, but got 'yes'"
+    )
     yield Case("number for true", _swap(few, "{plan.pretrained: 1}"), 25, "expected true or false")
-    yield Case("message of a silent one", _swap("expect: passes}\n  - {name: another", "expect: passes, message: x}\n  - {name: another"), 25, "belongs to examples that fire")
-    yield Case("suggests no field", _swap("suggest: {batch_size: 500}", "suggest: {batch: 500}"), 24, "plan field")
+    yield Case(
+        "message of a silent one",
+        _swap("expect: passes}\n  - {name: another", "expect: passes, message: x}\n  - {name: another"),
+        25,
+        "belongs to examples that fire",
+    )
+    yield Case(
+        "suggests no field", _swap("suggest: {batch_size: 500}", "suggest: {batch: 500}"), 24, "plan field"
+    )
 
 
 def _selection():
     def case(name, old, new, line, says):
         return Case(f"selection: {name}", _swap(old, new, SELECTION), line, says)
 
-    yield case("severity", "confidence: medium", "confidence: medium\nseverity: note", 4, "unknown key 'severity'")
+    yield case(
+        "severity", "confidence: medium", "confidence: medium\nseverity: note", 4, "unknown key 'severity'"
+    )
     yield case("no loss", "loss: smooth-ap\n", "", 1, "the key 'loss'")
     yield case("no merit", SELECTION.splitlines()[4] + "\n", "", 1, "the key 'merit'")
     yield case("unknown loss", "loss: smooth-ap", "loss: smoothap", 4, "did you mean 'smooth-ap'?")
     yield case("unknown basis", "basis: measured", "basis: measurd", 5, "did you mean 'measured'?")
     yield case("value outside", "high: 0.03", "high: 0.015", 5, "low <= value <= high")
-    yield case("merit as number", "{value: 0.02, low: 0.01, high: 0.03, unit: average precision, basis: measured}", "0.02", 5, "a mapping")
-    yield case("suggest", "why: Measured.", "suggest: {queue_size: 1}\nwhy: Measured.", 8, "unknown key 'suggest'")
+    yield case(
+        "merit as number",
+        "{value: 0.02, low: 0.01, high: 0.03, unit: average precision, basis: measured}",
+        "0.02",
+        5,
+        "a mapping",
+    )
+    yield case(
+        "suggest", "why: Measured.", "suggest: {queue_size: 1}\nwhy: Measured.", 8, "unknown key 'suggest'"
+    )

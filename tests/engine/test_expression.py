@@ -73,7 +73,9 @@ def test_unknown_is_not_excluded_middle():
 
 @pytest.mark.parametrize("value", [0, 1, -3.5, True, False, "bce", (1.0, 2.0)])
 def test_given_is_never_unknown(value):
-    name = {str: "plan.loss", bool: "plan.pretrained", tuple: "plan.class_weights"}.get(type(value), "batch.gap")
+    name = {str: "plan.loss", bool: "plan.pretrained", tuple: "plan.class_weights"}.get(
+        type(value), "batch.gap"
+    )
     asked = parse(f"given({name})", {})
     assert asked.evaluate(facts_of({name: value})) is True
     assert asked.evaluate(Facts()) is False
@@ -128,7 +130,12 @@ _truth = st.recursive(
     ),
     max_leaves=8,
 )
-_value = st.none() | st.integers(-3, 8) | st.floats(-5, 8) | st.sampled_from([0, math.nan, math.inf, 5, 0.25, 1e200, 2**62])
+_value = (
+    st.none()
+    | st.integers(-3, 8)
+    | st.floats(-5, 8)
+    | st.sampled_from([0, math.nan, math.inf, 5, 0.25, 1e200, 2**62])
+)
 _values = st.fixed_dictionaries(
     {name: _value for name in NUMBERS}
     | {name: st.sampled_from(THREE) for name in TRUTHS}
@@ -266,7 +273,9 @@ def test_any_text_is_parsed_or_refused(text):
 # Chains, strings, numbers
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0, False), (0.5, True), (1, True), (1.01, False), (None, None)])
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0, False), (0.5, True), (1, True), (1.01, False), (None, None)]
+)
 def test_chains(value, expected):
     facts = facts_of({"plan.gamma": value})
     assert parse("0 < plan.gamma <= 1", {}).evaluate(facts) is expected
@@ -291,7 +300,12 @@ def test_constants(source, value):
 
 def test_words_either_way_round():
     facts = Facts(plan=TrainingPlan(loss="bce"))
-    for source in ("plan.loss == 'bce'", '"bce" == plan.loss', "plan.loss in ('bce', 'ce')", "plan.loss in ('bce',)"):
+    for source in (
+        "plan.loss == 'bce'",
+        '"bce" == plan.loss',
+        "plan.loss in ('bce', 'ce')",
+        "plan.loss in ('bce',)",
+    ):
         assert parse(source, {}).evaluate(facts) is True
     for source in ("plan.loss != 'bce'", "plan.loss not in ('bce', 'ce')", "'ce' == plan.loss"):
         assert parse(source, {}).evaluate(facts) is False
@@ -331,7 +345,9 @@ def test_reasons(source, values, missing, undefined):
     assert why.undefined == undefined
 
 
-@pytest.mark.parametrize("values", [{"batch.gap": 2**62, "pool.size": 2**62}, {"batch.gap": 1e308, "pool.size": 1e308}])
+@pytest.mark.parametrize(
+    "values", [{"batch.gap": 2**62, "pool.size": 2**62}, {"batch.gap": 1e308, "pool.size": 1e308}]
+)
 def test_large_values_are_compared_or_unknown(values):
     facts = facts_of(values)
     product = " * ".join(["batch.gap", "pool.size"] * 10)
