@@ -56,7 +56,7 @@ def test_plans(case, run, tmp_path):
 @pytest.mark.parametrize("case", RULES, ids=[c[0] for c in RULES])
 def test_rules(case, run, tmp_path):
     name, body = case
-    path = tmp_path / "labels" / "my-rule.yaml"
+    path = tmp_path / "labels" / _table("engine").FILE_NAME
     path.parent.mkdir()
     _write(path, body)
     _assert_refused(run("check", "--prevalence", "0.01", "--rules", tmp_path))
