@@ -2,6 +2,8 @@
 
 import os
 import runpy
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -163,7 +165,7 @@ def test_an_override_that_replaces_nothing_is_an_error(write):
 
 def test_two_extra_rules_of_one_id(write):
     one, two = write(GOOD, folder="one"), write(GOOD, folder="two")
-    with pytest.raises(RuleError, match="taken by another rule; first in .*one") as caught:
+    with pytest.raises(RuleError, match=r"taken by another rule; first in .*one") as caught:
         load_rules(extra=[one.parents[1]])
     assert str(caught.value).startswith(f"{two}:1: ")
     with pytest.raises(RuleError, match="taken by another rule"):
@@ -172,7 +174,7 @@ def test_two_extra_rules_of_one_id(write):
 
 def test_an_unknown_rule(write):
     book = load_rules(extra=[write(GOOD)])
-    with pytest.raises(RuleError, match="unknown rule 'few-positive'; did you mean 'few-positives'"):
+    with pytest.raises(RuleError, match=r"unknown rule 'few-positive'; did you mean 'few-positives'"):
         book.get("few-positive")
 
 
@@ -239,3 +241,17 @@ def test_late_examples_say_where_they_are_wrong(write):
     rule = loader._rule(path.read_bytes(), str(path), "batch", builtin=True)
     with pytest.raises(RuleError, match=f"{path}:27:.*did you mean 'unknown'"):
         _ = rule.examples
+
+
+def test_the_engine_starts_light():
+    code = "import sys, imbalance_doctor.engine as e; print(*sorted(sys.modules)); e.mutants"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stdout.split())
+    assert "imbalance_doctor.engine.judge" in loaded
+    assert not loaded & {"numpy", "yaml", "rich", "typer", "imbalance_doctor.engine.examples"}
