@@ -136,14 +136,15 @@ def _reasons(page: Page, advice: Recommendation) -> None:
         page.line((clean(name), "bold"), f" {choice_value(name, choice.value)}", indent=2)
         page.bullets(choice.because, indent=4)
     if advice.merits:
-        page.heading("What each loss is worth here")
+        units = dict.fromkeys(m.unit.replace("_", " ") for m in advice.merits)
+        page.heading("What each loss is worth here", listed(units))
         page.table(
             ("loss", "gain, 95 % interval", "because"),
             [
                 (
                     m.loss,
                     f"{m.value:+.3g} ({m.low:+.3g} to {m.high:+.3g})",
-                    f"{sentence(m.message)} [{m.basis}, {m.unit.replace('_', ' ')}]",
+                    f"{sentence(m.message)} [{m.basis}]",
                 )
                 for m in advice.merits
             ],

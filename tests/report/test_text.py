@@ -1,14 +1,18 @@
 """The text report: golden pages, no escape sequences in a pipe, the same words in a terminal."""
 
+import os
 import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from imbalance_doctor.diagnose import Diagnosis, Exit
 from imbalance_doctor.report.base import renderer
+
+ROOT = Path(__file__).parents[2]
 
 CHECKED = """\
 y.npy and train.py: 1 error, 1 warning, 1 note; 2 rules passed; 4 not checked; 1 suppressed
@@ -116,6 +120,18 @@ def test_environment_does_not_decide_again(checked, monkeypatch):
     assert renderer("text")(checked, width=100) == CHECKED
 
 
+def test_a_pipe_gets_no_escape_sequence(tmp_path):
+    labels = tmp_path / "counts.json"
+    labels.write_text('{"0": 99000, "1": 1000}')
+    done = subprocess.run(
+        [sys.executable, "-m", "imbalance_doctor", "check", "--labels", str(labels), "--loss", "smooth-ap"],
+        cwd=ROOT, env={**os.environ, "FORCE_COLOR": "1"}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == b""
+    assert b"exit " in done.stdout
+    assert b"\x1b" not in done.stdout
+
+
 def test_verbose_says_more(checked, advised):
     told = renderer("text")(checked, verbose=True)
     for words in ("covers:  AP-3, AP-5", "Measured on four sets.", "pool.ap_spread is undefined",
@@ -123,7 +139,11 @@ def test_verbose_says_more(checked, advised):
         assert words in told
         assert words not in CHECKED
     told = renderer("text")(advised, verbose=True)
-    for words in ("other_code()", "bounds it from below; just beyond: it starves", "+0.031 (+0.012 to +0.05)"):
+    for words in (
+        "other_code()",
+        "bounds it from below; just beyond: it starves",
+        "+0.031 (+0.012 to +0.05)",
+    ):
         assert words in told
         assert words not in ADVISED
 
@@ -160,4 +180,4 @@ def test_other_formats_do_not_load_rich():
         "heavy = {'rich', 'torch', 'scipy', 'pandas', 'pydantic', 'matplotlib'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
