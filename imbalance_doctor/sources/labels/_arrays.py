@@ -174,7 +174,7 @@ def _check_dtype(array: StoredArray) -> None:
         )
     if dtype.names is not None or dtype.kind == "V":
         raise InputError(
-            f"expected numbers or text, but got the structured dtype {dtype}",
+            f"expected numbers or text, but got the structured dtype {str(dtype)[:100]}",
             where=where,
             hint="save the label field alone",
         )
@@ -249,7 +249,7 @@ def _indicator(
                 f"expected class ids [N] or one-hot rows, but got {array.describe()} whose rows do not hold "
                 "exactly one 1" + (" in C order" if array.fortran else ""),
                 where=array.where,
-                hint="kind 'indicator' counts multi-label rows",
+                hint="--label-kind indicator counts multi-label rows",
             )
         counts = dict(enumerate(ones.tolist()))
         return from_values(
@@ -262,7 +262,7 @@ def _indicator(
             f"an array shaped [N, {columns.columns}] of 0 and 1 is read as a multi-label indicator",
         )
         if int(ones.sum()) == rows:
-            told = (*told, "it holds as many ones as rows: if it is one-hot, give kind 'classes'")
+            told = (*told, "it holds as many ones as rows: if it is one-hot, give --label-kind classes")
     if dropped:
         told = (*told, "rows with the ignore index in any column are left out")
     return from_indicator(names, ones, rows, where=array.where, ignored=dropped, assumptions=told)

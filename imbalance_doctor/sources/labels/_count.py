@@ -2,7 +2,7 @@
 
 Three ways, cheapest first, each falling back to the next for a block it cannot hold:
 
-1. few classes: one vectorised comparison per class, in cache (bytes: up to eight, wider types: three);
+1. few classes: one vectorised comparison per class, in cache (up to eight, of 64 bits up to four);
 2. at most 256 neighbouring values: narrowed to bytes, two bytes counted at a time by one ``bincount``;
 3. anything else: ``bincount`` of small ids, at last ``unique``.
 """
@@ -21,11 +21,10 @@ MOST_CLASSES = 100_000
 BLOCK = 1 << 17
 _CACHE_BYTES = 1 << 18
 _FEW_BYTES = 8
-_FEW_WIDE = 3
+_FEW_WIDE_BYTES = 32
 _BYTE_VALUES = 256
 _SIGNED = 128
 _SMALL_IDS = 1 << 17
-_LEAST_INT64, _MOST_INT64 = -(2**63), 2**63 - 1
 
 
 class _Bytes:
@@ -93,7 +92,6 @@ class ValueCounter:
         self._few: list[int] | None = []
         self._mask = np.empty(_CACHE_BYTES, np.bool_)
         self._narrowed = np.empty(BLOCK, np.uint8)
-        self._whole = np.empty(BLOCK, np.int32)
 
     def add(self, values: NDArray[Any], start: int) -> None:
         """Count `values`: one-dimensional, native byte order, beginning at index `start` of the array."""
@@ -113,7 +111,8 @@ class ValueCounter:
             at += BLOCK
             if self._few is not None:
                 seen = self.counts()
-                self._few = sorted(seen, key=lambda v: -seen[v]) if len(seen) <= _FEW_WIDE else None
+                few = min(_FEW_BYTES, _FEW_WIDE_BYTES // values.dtype.itemsize)
+                self._few = sorted(seen, key=lambda v: -seen[v]) if len(seen) <= few else None
 
     def counts(self) -> dict[int, int]:
         """Return how often each value was seen."""
@@ -146,38 +145,43 @@ class ValueCounter:
         return False
 
     def _add_block(self, block: NDArray[Any], start: int) -> None:
-        if block.dtype.kind == "f":
-            whole = self._as_int32(block)
-            block = self._checked_floats(block, start) if whole is None else whole
-        base = self._narrow(block)
+        base = self._narrow_small(block)
+        if base is None:
+            if block.dtype.kind == "f":
+                block = self._checked_floats(block, start)
+            base = self._narrow(block)
         if base is not None:
             self._bytes_of(base).add(self._narrowed[: len(block)])
         elif len(block):
             self._add_wide(block)
 
-    def _as_int32(self, block: NDArray[Any]) -> NDArray[np.int32] | None:
+    def _narrow_small(self, block: NDArray[Any]) -> int | None:
+        """Narrow whole numbers from 0 to 255 to bytes; return 0, or None when there are others."""
+        floating = block.dtype.kind == "f"
+        back = np.empty(_CACHE_BYTES // block.dtype.itemsize if floating else 0, block.dtype)
         for part, at in _parts(block, _CACHE_BYTES // block.dtype.itemsize):
-            whole = self._whole[at : at + len(part)]
+            narrow = self._narrowed[at : at + len(part)]
+            if not floating:
+                if not 0 <= np.bitwise_or.reduce(part) < _BYTE_VALUES:
+                    return None
+                np.copyto(narrow, part, casting="unsafe")
+                continue
             with np.errstate(invalid="ignore"):
-                np.copyto(whole, part, casting="unsafe")
-            if not np.equal(whole.astype(block.dtype), part, out=self._mask[: len(part)]).all():
+                np.copyto(narrow, part, casting="unsafe")
+            np.copyto(back[: len(part)], narrow)
+            if not np.equal(back[: len(part)], part, out=self._mask[: len(part)]).all():
                 return None
-        return self._whole[: len(block)]
+        return 0
 
-    def _narrow(self, block: NDArray[Any]) -> int | None:
-        """Narrow to bytes; return the least value they stand for, or None when they cannot hold them."""
-        step = _CACHE_BYTES // block.dtype.itemsize
-        low, high = _MOST_INT64, _LEAST_INT64
-        for part, at in _parts(block, step):
-            low, high = min(low, int(part.min())), max(high, int(part.max()))
-            if high - low >= _BYTE_VALUES:
-                return None
-            # Wraps around modulo 256, which is reversible in a range of 256 values.
-            np.copyto(self._narrowed[at : at + len(part)], part, casting="unsafe")
+    def _narrow(self, block: NDArray[np.integer[Any]]) -> int | None:
+        """Narrow integers to bytes; return the least value they stand for, None when they span too much."""
         if not len(block):
             return None
-        if low >= 0 and high < _BYTE_VALUES:
-            return 0
+        low, high = int(block.min()), int(block.max())
+        if high - low >= _BYTE_VALUES:
+            return None
+        # Wraps around modulo 256, which is reversible in a range of 256 values.
+        np.copyto(self._narrowed[: len(block)], block, casting="unsafe")
         return -_SIGNED if low >= -_SIGNED and high < _SIGNED else low
 
     def _add_wide(self, block: NDArray[Any]) -> None:

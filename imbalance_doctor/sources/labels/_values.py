@@ -257,9 +257,8 @@ def settle(labels: LabelCounts, positive: str | None) -> LabelCounts:
     """
     where = labels.source
     if not labels.rows:
-        raise InputError(
-            f"expected labels, but all {labels.ignored:,} rows carry the ignore index", where=where
-        )
+        got = f"all {_rows(labels.ignored)} carry the ignore index" if labels.ignored else "there are none"
+        raise InputError(f"expected labels, but {got}", where=where)
     if labels.kind == "indicator":
         _check_indicator(labels)
         if positive is not None and (len(labels.classes) > 1 or positive not in (*labels.classes, "1")):
@@ -289,6 +288,10 @@ def settle(labels: LabelCounts, positive: str | None) -> LabelCounts:
 
 
 _KIND_WORDS = {"classes": "one class per row", "indicator": "a multi-label indicator"}
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
 
 
 def _is_01(labels: LabelCounts) -> bool:
@@ -340,14 +343,14 @@ def _check_classes(labels: LabelCounts) -> None:
     if labels.encoding == "gaps" and int(labels.classes[0]) < 0:
         name, count = labels.classes[0], int(labels.counts[0])
         raise InputError(
-            f"expected class ids from 0, or -1 and 1, but got {name} ({count:,} rows)",
+            f"expected class ids from 0, or -1 and 1, but got {name} ({_rows(count)})",
             where=where,
             hint=f"where {name} marks rows without a label, give --ignore-index {name}",
         )
     if len(present) == 1:
         ((name, count),) = present
         raise InputError(
-            f"expected at least two classes, but found only class {name} ({count:,} rows)", where=where
+            f"expected at least two classes, but found only class {name} ({_rows(count)})", where=where
         )
     if len(present) == labels.rows >= _ALL_DISTINCT_FROM:
         raise InputError(

@@ -177,10 +177,12 @@ def read_labels(
     if kind is not None and kind not in KINDS:
         raise InputError(
             f"expected the kind {', '.join(KINDS[:-1])} or {KINDS[-1]}, but got '{kind}'",
+            where="--label-kind",
             hint=did_you_mean(kind, KINDS),
         )
     names = _expand(paths)
     files = [_look(name) for name in names]
+    _refuse_twice(names)
     chosen = [_choose_reader(file) for file in files]
     for option, value in (("column", column), ("key", key)):
         if value is not None and not any(option in reader.takes for reader in chosen):
@@ -250,13 +252,16 @@ def _expand(paths: Sequence[str]) -> list[str]:
             names.append(path)
     if not names:
         raise InputError("expected at least one label file, but got none")
+    return names
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         real = name if name == STDIN else os.path.realpath(name)
         if real in seen:
             raise InputError("expected every file once, but got this one twice", where=name)
         seen.add(real)
-    return names
 
 
 def _look(name: str) -> LabelFile:
@@ -277,7 +282,7 @@ def _look(name: str) -> LabelFile:
             size = os.fstat(opened.fileno()).st_size
     except FileNotFoundError as error:
         parent = Path(name).parent
-        siblings = [p.name for p in parent.iterdir()] if parent.is_dir() else []
+        siblings = [p.name for p in parent.iterdir() if p.exists()] if parent.is_dir() else []
         raise InputError(
             "expected a label file, but there is none",
             where=name,
@@ -304,6 +309,11 @@ class _Replay(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def close(self) -> None:
+        if self._pipe is not sys.stdin.buffer:
+            self._pipe.close()
+        super().close()
 
     def readinto(self, buffer: Any) -> int:
         data = self._head[: len(buffer)] or self._pipe.read(len(buffer))

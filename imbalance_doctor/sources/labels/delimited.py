@@ -51,7 +51,7 @@ class Delimited(Reader):
             raise InputError(
                 f"expected one column of labels, but got {len(indices)}",
                 where=file.name,
-                hint="several columns need the kind 'indicator'",
+                hint="several columns need --label-kind indicator",
             )
         index = indices[0]
         tally = Tally(file.name)
@@ -137,13 +137,14 @@ def _separator(lines: Sequence[str]) -> str:
 def _is_header(first: Sequence[str], others: Sequence[Sequence[str]], column: str | None) -> bool:
     fields = [field.strip() for field in first]
     wanted = [name.strip() for name in column.split(",")] if column is not None else []
-    if column in fields or any(name in fields and not name.isdigit() for name in wanted):
-        return not (column is not None and column.isdigit() and all(is_number(f) for f in fields if f))
+    numbers = all(is_number(field) for field in fields if field)
+    if not numbers and any(name in fields for name in (column, *wanted)):
+        return True
     if not any(fields) or len(set(fields)) < len(fields):
         return False
     if any(field.lower() in USUAL_NAMES for field in fields):
         return True
-    if any(not field for field in fields):  # the nameless index column that pandas writes
+    if not fields[0] and all(fields[1:]):  # the nameless index column that pandas writes
         return True
     if any(is_number(field) for field in fields):
         return False

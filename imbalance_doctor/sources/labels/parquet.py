@@ -162,7 +162,7 @@ def _whole_numbers(counts: Mapping[Any, int], place: str) -> dict[int, int]:
     whole: dict[int, int] = {}
     for label, count in counts.items():
         if not math.isfinite(label):
-            raise InputError(f"expected a label in every row, but got {label} ({count:,} rows)", where=place)
+            raise InputError(f"expected a label in every row, but got {label} {count:,} times", where=place)
         if isinstance(label, float) and (not label.is_integer() or abs(label) > _LARGEST_EXACT):
             raise InputError(
                 f"expected whole numbers as class ids, but got {label!r}", where=place, hint=SOFT_TARGETS

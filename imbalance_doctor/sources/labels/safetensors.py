@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.evidence import LabelCounts
+from imbalance_doctor.sources.labels._json import load_json
 from imbalance_doctor.sources.labels.base import LabelFile, Options, Reader
 
 _LENGTH = 8
@@ -66,10 +66,7 @@ def _read_header(file: LabelFile) -> tuple[Mapping[str, Any], int]:
     with file.open() as stream:
         stream.seek(_LENGTH)
         text = stream.read(length)
-    try:
-        header = json.loads(text)
-    except ValueError as error:
-        raise InputError("expected a JSON header, but got other text", where=path) from error
+    header = load_json(text, path)
     if not isinstance(header, dict):
         raise InputError("expected a JSON object as header, but got another value", where=path)
     return header, _LENGTH + length

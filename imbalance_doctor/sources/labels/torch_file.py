@@ -7,8 +7,6 @@ and only those that build tensors, numbers, text, tuples, lists and dicts are kn
 
 from __future__ import annotations
 
-import pickletools
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,8 @@ from imbalance_doctor.evidence import LabelCounts
 from imbalance_doctor.sources.labels.base import LabelFile, Options, Reader
 
 if TYPE_CHECKING:
+    import zipfile
+
     from imbalance_doctor.sources.labels._arrays import StoredArray
 
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -105,6 +105,8 @@ class _Walk:
 
     def run(self, pickle: bytes) -> Any:
         """Walk the opcodes; return the value at the end."""
+        import pickletools
+
         try:
             for opcode, argument, _ in pickletools.genops(pickle):
                 if opcode.name == "STOP":
@@ -268,11 +270,11 @@ def _locate(
     if not array.size:
         return array
     held = info.file_size // dtype.itemsize
-    if info.compress_type != zipfile.ZIP_STORED or last >= held or array.size > held:
+    if info.compress_type or last >= held or array.size > held:
         raise InputError(
-            f"expected {array.size:,} values in {info.filename}, but it holds {held:,}",
+            f"expected {array.size:,} uncompressed values in {info.filename}, but it holds {held:,}",
             where=where,
-            hint="save the tensor with .contiguous()",
+            hint="save the tensor with torch.save(y.contiguous(), 'y.pt')",
         )
     offset = data_offset(path, info, where) + tensor.offset * dtype.itemsize
     for fortran in (False, True):
