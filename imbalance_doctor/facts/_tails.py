@@ -22,6 +22,11 @@ def _correction(x: float) -> float:
     return (1 / 12 - inverse * (1 / 360 - inverse * (1 / 1260 - inverse / 1680))) / x
 
 
+def _log_rest(part: int, whole: int) -> float:
+    """Return ``log(1 - part / whole)``, exact at both ends."""
+    return math.log1p(-part / whole) if 2 * part < whole else math.log((whole - part) / whole)
+
+
 def _log_choose(n: int, k: int) -> float:
     """Return the logarithm of the number of ways to choose k of n."""
     k = min(k, n - k)
@@ -44,15 +49,15 @@ def log_none_drawn(population: int, positives: int, draws: int) -> float:
     if rest >= _STIRLING_FROM:
         return (
             (rest + 0.5) * math.log1p(positives / population * (draws / rest))
-            + draws * math.log1p(-positives / population)
-            + positives * math.log1p(-draws / population)
+            + draws * _log_rest(positives, population)
+            + positives * _log_rest(draws, population)
             + _correction(population - positives)
             + _correction(population - draws)
             - _correction(population)
             - _correction(rest)
         )
     if few <= _PRODUCT_UP_TO:
-        return math.fsum(math.log1p(-many / (population - i)) for i in range(few))
+        return math.fsum(_log_rest(many, population - i) for i in range(few))
     return _log_choose(many + rest, rest) - _log_choose(population, many)
 
 

@@ -153,7 +153,7 @@ def _positives(facts: Facts, outputs: int | None) -> tuple[float, ...] | None:
         return None
     if outputs == 1:
         return (own,)
-    if facts.family("labels") is None:
+    if facts.value("labels.rows") is None:
         return (own, facts.value("pool.expected_negatives"))
     per_class: tuple[float, ...] | None = facts.value("pool.class_positives")
     return per_class

@@ -84,8 +84,9 @@ def test_batch_of_all_data_holds_all_positives(counts, measured):
 
 
 def test_class_that_never_appears_has_no_gap(counts, measured):
-    batch = measured(counts(90, 0), batch_size=8).family("batch")
-    assert (batch.no_positive_probability, batch.gap) == (1, None)
+    for batch_size in (8, 200):
+        batch = measured(counts(90, 0), batch_size=batch_size).family("batch")
+        assert (batch.no_positive_probability, batch.gap) == (1, None)
 
 
 def test_neither_labels_nor_plan(measured):

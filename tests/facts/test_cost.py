@@ -196,9 +196,11 @@ def test_absent_and_unknown(counts, measured):
     assert cost.bytes_dense is cost.operations_linear is cost.budget_share is None
 
 
-@given(st.integers(1, 10**6), st.integers(1, 10**6), st.integers(1, 10**5), st.integers(0, 10**6), st.sampled_from(
-    ["smooth-ap", "recall-at-quantile", "pauc-at-budget", "sigmoid-focal", "softmax-focal", "bce", "ce"]
-))  # fmt: skip
+LOSSES = ["smooth-ap", "recall-at-quantile", "pauc-at-budget", "sigmoid-focal", "softmax-focal", "bce", "ce"]
+ROWS = st.integers(1, 10**6)
+
+
+@given(ROWS, ROWS, st.integers(1, 10**5), st.integers(0, 10**6), st.sampled_from(LOSSES))
 def test_linear_never_costs_more(counts, measured, negatives, positives, batch, queue, loss):
     facts = measured(counts(negatives, positives), loss=loss, batch_size=batch, queue_size=queue)
     cost = facts.family("cost")

@@ -120,3 +120,25 @@ def test_balanced_weights(counts, measured, values):
 def test_effective_classes_are_between_one_and_all(counts, measured, values):
     found = measured(counts(*values)).value("labels.effective_classes")
     assert 1 - 1e-12 <= found <= sum(v > 0 for v in values) + 1e-9
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=2, max_size=5).filter(any))
+def test_root_weights(counts, measured, values):
+    weights = measured(counts(*values)).value("labels.root_weights")
+    present = [(w, n) for w, n in zip(weights, values, strict=True) if n]
+    assert [w for w, n in zip(weights, values, strict=True) if not n] == [0] * values.count(0)
+    assert math.fsum(w for w, _ in present) / len(present) == pytest.approx(1)
+    assert [w * math.sqrt(n) for w, n in present] == pytest.approx(
+        [present[0][0] * math.sqrt(present[0][1])] * len(present)
+    )
+
+
+def test_stated_prevalence_gives_shares_but_no_counts(measured):
+    labels = measured(prevalence=0.01).family("labels")
+    assert (labels.task, labels.prevalence, labels.majority_share) == ("binary", 0.01, 0.99)
+    assert labels.imbalance_ratio == pytest.approx(99)
+    assert labels.rows is labels.positives is labels.class_counts is None
+    assert measured(prevalence=0.9).value("labels.majority_share") == 0.9
+    assert measured(prevalence=0.0).value("labels.imbalance_ratio") is None
+    assert measured(prevalence=0.1, task="multiclass").family("labels") is None
+    assert measured().family("labels") is None
