@@ -22,7 +22,7 @@ from imbalance_doctor.evidence import (
 from imbalance_doctor.facts.base import Facts
 from imbalance_doctor.recommend.base import Alternative, Choice, Recommendation
 from imbalance_doctor.recommend.code import code_for
-from imbalance_doctor.recommend.proposal import Proposal, beyond_the_loss, proposals
+from imbalance_doctor.recommend.proposal import Proposal, caution, proposals
 from imbalance_doctor.recommend.question import most_telling_question
 from imbalance_doctor.recommend.search import Bench, below, boundary, cheapest_silent, repair
 
@@ -263,11 +263,16 @@ def _gain(merits: Mapping[str, Merit], loss: str) -> str:
     if merit is None:
         return "what this loss is worth here against plain BCE or CE has not been measured"
     if merit.value == merit.low == merit.high == 0:
-        return f"none: it is the baseline that other losses are measured against. {beyond_the_loss()}"
-    return (
+        return (
+            f"none: it is the baseline that other losses are measured against. {caution('beyond_the_loss')}"
+        )
+    gain = (
         f"{merit.value:+.3f} {merit.unit.replace('_', ' ')} against plain BCE or CE, 95 % interval "
-        f"{merit.low:+.3f} to {merit.high:+.3f} ({merit.basis}). {beyond_the_loss()}"
+        f"{merit.low:+.3f} to {merit.high:+.3f} ({merit.basis})"
     )
+    if merit.basis != "measured":
+        return f"{gain}. {caution('beyond_the_loss')}"
+    return f"{gain}. {caution('single_data_set')} {caution('beyond_the_loss')}"
 
 
 def _alternatives(

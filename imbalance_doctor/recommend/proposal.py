@@ -71,9 +71,9 @@ class Proposal:
     intervals: tuple[str, ...]
 
 
-def beyond_the_loss() -> str:
-    """Return what moves the metric more than the choice of loss, with figures."""
-    return str(_files()["common"]["beyond_the_loss"])
+def caution(name: str) -> str:
+    """Return a measured caution of ``proposals/common.yaml``: ``single_data_set`` or ``beyond_the_loss``."""
+    return str(_files()["common"][name])
 
 
 @cache
