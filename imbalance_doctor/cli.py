@@ -342,7 +342,9 @@ def facts(inputs: SimpleNamespace, plan: SimpleNamespace, output: SimpleNamespac
             "expected labels or a plan, but got nothing", hint="give --labels FILE or --plan FILE"
         )
     diagnosis = diagnose((), labels=labels, runs=runs)
-    _write(render(diagnosis, format=output.format, verbose=output.verbose, **_page()), output.output)
+    _write(
+        render(diagnosis, format=output.format, verbose=output.verbose, **_page(output.output)), output.output
+    )
 
 
 @rules_app.command("list", epilog="Example:\n\n    imbalance-doctor rules list --covers AP-3\n")
@@ -360,7 +362,10 @@ def rules_list(
     found = [r for r in _book(rulebook, None).rules.values() if covers is None or covers in r.covers]
     if not found:
         raise InputError(f"expected a catalogue id that a rule covers, but got '{covers}'", where="--covers")
-    _write(render_list(found, format=output.format, verbose=output.verbose, **_page()), output.output)
+    _write(
+        render_list(found, format=output.format, verbose=output.verbose, **_page(output.output)),
+        output.output,
+    )
 
 
 @rules_app.command(
@@ -376,7 +381,10 @@ def rules_explain(
     from imbalance_doctor.report.rule_page import render_rule
 
     found = _book(rulebook, None).get(rule)
-    _write(render_rule(found, format=output.format, verbose=output.verbose, **_page()), output.output)
+    _write(
+        render_rule(found, format=output.format, verbose=output.verbose, **_page(output.output)),
+        output.output,
+    )
 
 
 @rules_app.command("test", epilog="Examples:\n\n    imbalance-doctor rules test my_rules/\n")
@@ -497,11 +505,11 @@ def _book(rulebook: SimpleNamespace, config: Config | None) -> RuleBook:
     return load_rules(extra=extra, override=override)
 
 
-def _page() -> Mapping[str, Any]:
-    """Return how wide and how colourful text may be."""
+def _page(to: Path | None = None) -> Mapping[str, Any]:
+    """Return how wide and how colourful text may be: colour is for terminals only."""
     import shutil
 
-    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    color = to is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
     return {"color": color, "width": shutil.get_terminal_size((100, 24)).columns}
 
 
@@ -522,6 +530,8 @@ def _finish(
     render = renderer(output.format)
     rules = gate.policy(config, fail_on=policy.fail_on, strict=policy.strict)
     baseline = policy.baseline or config.baseline
+    if policy.write_baseline is not None and baseline is not None and not baseline.exists():
+        baseline = None  # about to be written for the first time
     diagnosis = gate.apply(
         diagnosis,
         rules,
@@ -531,7 +541,7 @@ def _finish(
     if policy.write_baseline is not None:
         gate.write_baseline(diagnosis, policy.write_baseline, overwrite=overwrite)
     _write(
-        render(diagnosis, command=command, verbose=output.verbose, **_page()),
+        render(diagnosis, command=command, verbose=output.verbose, **_page(output.output)),
         output.output,
         overwrite=overwrite,
     )

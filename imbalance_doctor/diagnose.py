@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from imbalance_doctor.engine.base import SEVERITIES, Finding, Judgement, Unknown
 from imbalance_doctor.engine.judge import judge
 from imbalance_doctor.engine.loader import Rule
-from imbalance_doctor.evidence import LabelCounts, PlannedRun, TrainingPlan
+from imbalance_doctor.evidence import FROM_OPTIONS, LabelCounts, PlannedRun, TrainingPlan
 from imbalance_doctor.facts.base import Evidence, Facts, measure
 from imbalance_doctor.recommend.base import Recommendation
 
@@ -111,7 +111,11 @@ def diagnose(
     passed = {p.rule for j in judgements for p in j.passed} - fired - open_rules
     apart = {n.rule: n.because for j in judgements for n in j.not_applicable}
     return Diagnosis(
-        subject=tuple(dict.fromkeys([*([labels.source] if labels else []), *(r.name for r in runs)])),
+        subject=tuple(
+            dict.fromkeys(
+                [*([labels.source] if labels else []), *(r.name for r in runs if r.name != FROM_OPTIONS)]
+            )
+        ),
         facts=measured[0],
         findings=tuple(
             sorted((f for j in judgements for f in j.findings), key=lambda f: SEVERITIES.index(f.severity))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+FROM_OPTIONS = "options"
+"""Name of a planned run that was given as command-line options alone."""
+
 LabelKind = Literal["classes", "indicator"]
 Encoding = Literal["standard", "signed", "shifted", "gaps", "names"]
 

@@ -29,6 +29,7 @@ from typing import Any
 from imbalance_doctor.diagnose import Diagnosis, Exit, Suppressed
 from imbalance_doctor.engine.base import SEVERITIES, Finding, Unknown
 from imbalance_doctor.errors import InputError, did_you_mean
+from imbalance_doctor.evidence import FROM_OPTIONS
 from imbalance_doctor.sources.config import Config, FailOn, Suppression, parse_fail_on
 
 __all__ = [
@@ -275,7 +276,7 @@ def file_of(name: str) -> str:
     >>> file_of("train.py:42 SmoothAPLoss"), file_of("y.npy"), file_of("--queue-size")
     ('train.py', 'y.npy', '')
     """
-    if name.startswith("--") or name in ("-", "options"):
+    if name.startswith("--") or name in ("-", FROM_OPTIONS):
         return ""
     named = re.match(r"(.+?):\d+(?::\d+)?(?:\s|$)", name)
     return relative(named[1] if named else name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from imbalance_doctor.evidence import LabelCounts, described
+from imbalance_doctor.facts._numbers import ratio
 from imbalance_doctor.facts.base import Evidence, Facts
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Labels:
             task=task,
             prevalence=prevalence,
             majority_share=1 - rare,
-            imbalance_ratio=(1 - rare) / rare if rare > 0 else None,
+            imbalance_ratio=ratio(1 - rare, rare),
         )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from imbalance_doctor.errors import InputError, did_you_mean
 from imbalance_doctor.evidence import (
+    FROM_OPTIONS,
     LOSS_DEFAULTS,
     PLAN_FIELDS,
     Location,
@@ -544,7 +545,7 @@ def plan_from_options(values: Mapping[str, object]) -> PlannedRun:
         place = Location(path="--" + key.replace("_", "-"))
         raw = list(value) if isinstance(value, tuple) else value
         entries.append(Entry(key=key, value=raw, where=place, key_where=place))
-    return assemble(entries, name="options", partial=True)
+    return assemble(entries, name=FROM_OPTIONS, partial=True)
 
 
 _EITHER_OR = {
