@@ -197,20 +197,28 @@ def _sampler(bound: Bound, script: Script, locate: Locate, rank: int) -> Iterato
 
 
 def _loader_rank(bound: Bound) -> int:
-    """Tell a training loader from the others by its words and by whether it shuffles."""
-    words = f"{bound.site.target} {bound.site.scope.inside()}"
+    """Tell a training loader from the others by its own name, its data, its function, or by shuffling."""
     data = bound.nodes.get("dataset")
-    if data is not None:
-        words += " " + " ".join(n.id for n in ast.walk(data) if isinstance(n, ast.Name))
-        words += " " + " ".join(n.attr for n in ast.walk(data) if isinstance(n, ast.Attribute))
-    words = words.lower()
+    parts = [] if data is None else list(ast.walk(data))
+    named = [node.id for node in parts if isinstance(node, ast.Name)]
+    named += [node.attr for node in parts if isinstance(node, ast.Attribute)]
+    for words in (bound.site.target, " ".join(named), bound.site.scope.inside()):
+        evaluates = evaluation(words)
+        if evaluates != ("train" in words.lower()):
+            return _EVALUATION if evaluates else _TRAINING
     sampler = bound.nodes.get("sampler")
-    if re.search(r"\b(\w*_)?(val|valid|validation|test|eval|dev|predict|holdout)(?![a-z])", words):
-        return _EVALUATION
     drawn = sampler is not None and not _is_none(sampler)
-    if "train" in words or drawn or _is_true(bound.nodes.get("shuffle")):
-        return _TRAINING
-    return _PLAIN
+    return _TRAINING if drawn or _is_true(bound.nodes.get("shuffle")) else _PLAIN
+
+
+def evaluation(words: str) -> bool:
+    """Whether names speak of validation, test or prediction.
+
+    >>> evaluation("self.val_loader"), evaluation("latest_values")
+    (True, False)
+    """
+    pattern = r"(?<![a-z])(val|valid[a-z]*|eval[a-z]*|test[a-z]*|dev|predict[a-z]*|holdout)(?![a-z])"
+    return re.search(pattern, words.lower()) is not None
 
 
 def _is_none(node: ast.expr) -> bool:

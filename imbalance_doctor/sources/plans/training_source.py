@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.evidence import PLAN_FIELDS, WRAPPER_DEFAULTS, Location, PlannedRun
 from imbalance_doctor.sources.plans._bound import Bound, Locate, bind, last_part, signature_of
-from imbalance_doctor.sources.plans._settings import Setting, settings
+from imbalance_doctor.sources.plans._settings import Setting, evaluation, settings
 from imbalance_doctor.sources.plans._signatures import LOSS_SIGNATURES, WRAPPERS
 from imbalance_doctor.sources.plans._static import Script, Site, Symbol, Tensor, UnreadableError, quoted
 from imbalance_doctor.sources.plans.base import PlanReader, coerce, kind_of, read_text, settle
@@ -240,6 +240,8 @@ class _ScriptReader:
             raise UnreadableError(f"'{raw.name}' is only known when the script runs")
         elif kind == "tuple" and isinstance(raw, tuple):
             raw = list(raw)
+        elif name == "class_weights" and isinstance(raw, int | float) and not isinstance(raw, bool):
+            raise UnreadableError("one weight for every class has no field in the plan")
         elif name == "alpha" and isinstance(raw, tuple):
             raise UnreadableError(
                 "alpha with a weight per class, on positives only, has no field in the plan"
@@ -341,7 +343,7 @@ class _ScriptReader:
             return
         past = self._called_past.get(id(reading.wrapper.node), [])
         for site in (*self._called.get(id(made), []), *past):
-            if not _evaluates(site):
+            if not evaluation(site.scope.inside()):
                 reading.set("main_loss_in_warmup", True, self._locate(site.node))
                 return
         others = [node for node in self._referred.get(id(made), []) if node is not main]
@@ -388,11 +390,6 @@ class _ScriptReader:
 def _position(reading: _Reading) -> tuple[int, int]:
     node = reading.bound.site.node
     return node.lineno, node.col_offset
-
-
-def _evaluates(site: Site) -> bool:
-    words = site.scope.inside().lower()
-    return any(word in words for word in ("valid", "val_", "test", "eval", "predict"))
 
 
 READER = PlanReader(suffixes=(".py",), read=read)
