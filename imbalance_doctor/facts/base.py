@@ -12,9 +12,9 @@ import importlib
 import pkgutil
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import cache, partial
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from imbalance_doctor.evidence import LabelCounts, TrainingPlan
@@ -66,7 +66,7 @@ class FactSpec:
 
 
 class Facts:
-    """The measured facts, read by dotted name.
+    """The facts, read by dotted name; a family is measured when it is first asked for.
 
     >>> facts = Facts(plan=TrainingPlan(batch_size=64))
     >>> facts.value("plan.batch_size")
@@ -77,19 +77,27 @@ class Facts:
 
     def __init__(self, **members: object) -> None:
         self._members: dict[str, object] = {k: v for k, v in members.items() if v is not None}
+        self._waiting: dict[str, Callable[[Facts], object]] = {}
+
+    @classmethod
+    def on_demand(cls, plan: TrainingPlan, waiting: Mapping[str, Callable[[Facts], object]]) -> Facts:
+        """Return facts whose families are measured by the functions in `waiting`, each at most once."""
+        facts = cls(plan=plan)
+        facts._waiting = dict(waiting)
+        return facts
 
     def family(self, name: str) -> Any:
         """Return one family, or None where its evidence is absent."""
+        if name in self._waiting:
+            member = self._waiting.pop(name)(self)
+            if member is not None:
+                self._members[name] = member
         return self._members.get(name)
 
     def value(self, name: str) -> Any:
         """Return the value of a dotted fact name; None where unknown."""
         family, _, fact = name.partition(".")
-        return getattr(self._members.get(family), fact, None)
-
-    def with_family(self, name: str, member: object) -> Facts:
-        """Return facts with one family added or replaced."""
-        return Facts(**{**self._members, name: member})
+        return getattr(self.family(family), fact, None)
 
     def known(self) -> dict[str, Any]:
         """Return every fact that has a value, by dotted name, in the order of declaration."""
@@ -151,7 +159,7 @@ def fact_specs() -> Mapping[str, FactSpec]:
 
 
 def measure(evidence: Evidence, *, reuse: Facts | None = None) -> Facts:
-    """Measure every family.
+    """Return the facts of the evidence, each family measured when it is first asked for.
 
     Parameters
     ----------
@@ -161,8 +169,14 @@ def measure(evidence: Evidence, *, reuse: Facts | None = None) -> Facts:
         Facts of the same labels under another plan: families that depend on the labels alone are
         taken from there instead of being measured again.
     """
-    facts = Facts(plan=evidence.plan)
+    waiting: dict[str, Callable[[Facts], object]] = {}
     for name, cls in families().items():
-        member = reuse.family(name) if reuse is not None and not cls.after else None
-        facts = facts.with_family(name, member or cls.measure(evidence, facts))
-    return facts
+        if reuse is not None and not cls.after:
+            waiting[name] = partial(_taken, reuse, name)
+        else:
+            waiting[name] = partial(cls.measure, evidence)
+    return Facts.on_demand(evidence.plan, waiting)
+
+
+def _taken(reuse: Facts, name: str, _: Facts) -> object:
+    return reuse.family(name)

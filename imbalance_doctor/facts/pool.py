@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _SIZE = ("plan.batch_size", "plan.queue_size")
 _P = ("labels", *_SIZE)
 _LEAST = (5, 10, 20)
+_MOST_OTHERS = 10_000  # a stated number of classes is no reason to fill memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,7 +355,7 @@ def _quota_shares(
         return shares, focus_index(labels) or 0
     if labels is not None and shares is not None and len(shares) > 1:
         return np.stack([1 - shares, shares], axis=-1), focus_index(labels) or 0
-    others = max(1, (plan.num_classes or 1) - 1) if labels is None else 1
+    others = min(max(1, (plan.num_classes or 1) - 1), _MOST_OTHERS) if labels is None else 1
     return np.array([(1 - flow.prevalence) / others] * others + [flow.prevalence]), others
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -110,7 +111,7 @@ def _temperatures(plan: TrainingPlan, decay: float | None) -> tuple[float | None
         return None, None
     reached = end
     if decay is not None and decay > 1:
-        reached = start * (end / start) ** (1 / decay)
+        reached = math.exp(math.log(start) + (math.log(end) - math.log(start)) / decay)
     return min(start, reached), max(start, reached)
 
 

@@ -306,3 +306,15 @@ def test_parts_of_a_pool_fit(counts, measured, negatives, positives, batch, queu
     smaller = min(positives, negatives)
     if smaller == positives:
         assert pool.prevalence >= positives / (positives + negatives) * (1 - 1e-9)
+
+
+def test_absurd_number_of_classes(measured):
+    pool = measured(prevalence=0.1, **RANKED, num_classes=2**62, max_pool_size=64).family("pool")
+    assert 0 < pool.expected_positives <= 64
+
+
+def test_other_classes_of_a_stated_prevalence_are_equal(counts, measured):
+    plan = {**RANKED, "queue_size": 4000, "max_pool_size": 1000}
+    stated = measured(prevalence=0.1, num_classes=4, **plan).family("pool")
+    given_labels = measured(counts(3000, 3001, 2999, 1000), **plan).family("pool")
+    assert stated.expected_positives == pytest.approx(given_labels.expected_positives, rel=1e-3)
