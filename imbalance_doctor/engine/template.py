@@ -169,7 +169,7 @@ def _number(value: float, spec: str) -> str:
     if not spec:
         return str(int(value)) if value == int(value) and abs(value) < _EXACT else _significant(value, 4)
     if spec.endswith("g"):
-        return _significant(float(value), max(int(spec[1]), 1))
+        return _significant(float(value), int(spec[1]))
     return format(value, spec)
 
 

@@ -194,6 +194,8 @@ def _values():
     yield Case("unknown plan field", _swap("{batch_size: ceil", "{batchsize: ceil"), 16, "'batch_size'?")
     fraction = _swap("ceil(least / batch.prevalence)", "least / batch.prevalence")
     yield Case("fraction for a whole field", fraction, 16, "expected a whole number")
+    quotient = _swap("ceil(least / batch.prevalence)", "least * batch.size / 2")
+    yield Case("quotient for a whole field", quotient, 16, "expected a whole number")
     word = _swap("{batch_size: ceil(least / batch.prevalence)}", "{sampler: \"'stratifed'\"}")
     yield Case(
         "unknown word suggested",

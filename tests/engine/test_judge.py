@@ -92,15 +92,15 @@ def test_findings_are_sorted(rule):
         for name, severity, confidence in [
             ("g", "note", "high"),
             ("f", "note", "high"),
-            ("e", "warning", "low"),
-            ("d", "warning", "high"),
+            ("d", "warning", "low"),
+            ("e", "warning", "high"),
             ("c", "error", "low"),
             ("b", "error", "medium"),
             ("a", "error", "medium"),
         ]
     ]
     judged = judge(made, facts(gap=6))
-    assert [f.rule for f in judged.findings] == ["a", "b", "c", "d", "e", "f", "g"]
+    assert [f.rule for f in judged.findings] == ["a", "b", "c", "e", "d", "f", "g"]
     assert [u.rule for u in judge(made, facts()).unknown] == ["a", "b", "c", "d", "e", "f", "g"]
 
 
