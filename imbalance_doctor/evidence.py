@@ -601,7 +601,11 @@ class PlannedRun:
             for name, value in defaults.items()
             if getattr(plan, name) is None and name not in self.unreadable
         }
-        return plan.replace(**assumed), tuple(sorted(assumed))
+        completed = plan.replace(**assumed)
+        if "sampler" in self.unreadable and plan.sampler is None:
+            # Some sampler is set: what it shows the loss is unknown, as it is of a weighted one.
+            completed = completed.replace(sampler="weighted")
+        return completed, tuple(sorted(assumed))
 
 
 def default_of(spec: Field[Any]) -> object:

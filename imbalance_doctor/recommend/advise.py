@@ -270,7 +270,7 @@ def _gain(merits: Mapping[str, Merit], loss: str) -> str:
         f"{merit.value:+.3f} {merit.unit.replace('_', ' ')} against plain BCE or CE, 95 % interval "
         f"{merit.low:+.3f} to {merit.high:+.3f} ({merit.basis})"
     )
-    if merit.basis != "measured":
+    if merit.basis != "measured" or merit.unit not in ("average_precision", "average precision"):
         return f"{gain}. {caution('beyond_the_loss')}"
     return f"{gain}. {caution('single_data_set')} {caution('beyond_the_loss')}"
 
