@@ -479,13 +479,14 @@ class _progress:  # noqa: N801  used like a function
 
 
 def _runs(inputs: SimpleNamespace, paths: Sequence[str], plan: SimpleNamespace) -> list[PlannedRun]:
+    from imbalance_doctor.evidence import PlannedRun, TrainingPlan
     from imbalance_doctor.sources.plans import overlay, plan_from_options, read_plan
 
     given = {name: value for name, value in vars(plan).items() if value is not None}
     stated = plan_from_options(given)
     files = [*([inputs.plan_file] if inputs.plan_file else []), *paths]
     if not files:
-        return [stated] if given else []
+        return [overlay(PlannedRun(plan=TrainingPlan()), stated)] if given else []
     return [overlay(run, stated) for file in files for run in read_plan(file)]
 
 

@@ -519,7 +519,7 @@ class TrainingPlan:
 
 PLAN_FIELDS: Mapping[str, Field[Any]] = MappingProxyType({f.name: f for f in fields(TrainingPlan)})
 
-# Constructor defaults of the reference library: what a plan that names the loss and leaves them out runs with.
+# Constructor defaults of the reference library: what a plan that names only the loss runs with.
 _RANKING_DEFAULTS: dict[str, object] = {
     "queue_size": 1024,
     "temperature": 0.01,

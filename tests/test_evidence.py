@@ -21,7 +21,9 @@ def test_a_value_that_could_not_be_read_is_not_replaced_by_a_default():
 
 def test_an_unreadable_sampler_is_not_taken_for_plain_shuffling():
     read, _ = PlannedRun(plan=TrainingPlan(loss="bce")).completed()
-    unread, _ = PlannedRun(plan=TrainingPlan(loss="bce"), unreadable={"sampler": "made elsewhere"}).completed()
+    unread, _ = PlannedRun(
+        plan=TrainingPlan(loss="bce"), unreadable={"sampler": "made elsewhere"}
+    ).completed()
     assert read.sampler == "shuffle"
     assert unread.sampler == "weighted"
 

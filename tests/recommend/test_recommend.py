@@ -32,9 +32,7 @@ def binary(rows, positives):
 
 
 def multiclass(*counts):
-    return LabelCounts(
-        classes=tuple(map(str, range(len(counts)))), counts=np.array(counts), rows=sum(counts)
-    )
+    return LabelCounts(classes=tuple(map(str, range(len(counts)))), counts=np.array(counts), rows=sum(counts))
 
 
 def multilabel(rows, *positives):
@@ -152,9 +150,7 @@ def test_mild_imbalance_needs_no_special_loss():
 def test_the_contested_top_is_where_ranking_losses_win():
     labels = binary(1_000_000, 1_500)
     ordinary = advise(labels, metric="average_precision")
-    contested = advise(
-        labels, metric="average_precision", baseline_roc_auc=0.99, baseline_metric=0.3
-    )
+    contested = advise(labels, metric="average_precision", baseline_roc_auc=0.99, baseline_metric=0.3)
     assert ordinary.plan.loss not in RANKING_LOSSES
     assert contested.plan.loss in RANKING_LOSSES
     assert contested.plan.queue_size > 0
