@@ -139,34 +139,42 @@ class Expression:
     source
         As written.
     node
-        The checked tree.
+        The checked tree; None when `source` is known to be sound and need not be parsed before its use.
     params
         Values of the params.
-
-    Attributes
-    ----------
-    kind
-        Type of the result: ``number``, ``bool`` or ``text``.
-    facts
-        Dotted names of the facts it reads, in order of appearance.
-    used_params
-        Names of the params it reads.
     """
 
-    __slots__ = ("_run", "_steps", "facts", "kind", "node", "params", "source", "used_params")
+    __slots__ = ("_node", "_run", "_steps", "params", "source")
 
-    def __init__(self, source: str, node: Node, params: Mapping[str, float]) -> None:
+    def __init__(self, source: str, node: Node | None, params: Mapping[str, float]) -> None:
         self.source = source
-        self.node = node
         self.params = params
-        self.kind = node.kind
-        names: dict[str, dict[str, None]] = {"fact": {}, "param": {}}
-        _names(node, names)
-        self.facts = tuple(names["fact"])
-        self.used_params = frozenset(names["param"])
+        self._node = node
         # Compiled when first asked: most rules speak of other losses than the plan's, or never fire.
         self._run: Callable[[Facts], Any] | None = None
         self._steps: _Step | None = None
+
+    @property
+    def node(self) -> Node:
+        """The tree."""
+        if self._node is None:
+            self._node = parse(self.source, self.params).node
+        return self._node
+
+    @property
+    def kind(self) -> str:
+        """Type of the result: ``number``, ``bool`` or ``text``."""
+        return self.node.kind
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """Dotted names of the facts it reads, in order of appearance."""
+        return tuple(dict.fromkeys(_names(self.node, {"fact", "given"})))
+
+    @property
+    def used_params(self) -> frozenset[str]:
+        """Names of the params it reads."""
+        return frozenset(_names(self.node, {"param"}))
 
     def evaluate(self, facts: Facts) -> Any:
         """Return the value for these facts; None where unknown."""
@@ -522,11 +530,9 @@ def _why(step: _Step, facts: Facts) -> Iterator[tuple[bool, str]]:
         yield False, f"division by zero in {node}" if divides else f"{node} is undefined"
 
 
-def _names(node: Node, found: Mapping[str, dict[str, None]]) -> None:
-    """Gather the names of facts and params, in order of appearance."""
-    if node.op == "param":
-        found["param"][node.value] = None
-    elif node.op in {"fact", "given"}:
-        found["fact"][node.value] = None
+def _names(node: Node, ops: set[str]) -> Iterator[str]:
+    """Yield the names that steps of some kinds carry, in order of appearance."""
+    if node.op in ops:
+        yield node.value
     for part in node.parts:
-        _names(part, found)
+        yield from _names(part, ops)

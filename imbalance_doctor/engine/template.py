@@ -26,26 +26,46 @@ _LONGEST_WORD = 60
 _EXACT = 1e15  # whole floats below are printed in full
 
 
+Piece = str | tuple[str, str, str]
+
+
 class Template:
     """A checked message.
 
-    Attributes
+    Parameters
     ----------
     source
         As written.
-    facts
-        Dotted names of the facts it shows.
-    params
-        Names of the params it shows.
+    pieces
+        Literal text, and (``fact``, ``param`` or ``suggest``; name; format). Or a function that returns
+        them, for a message that is known to be sound and need not be parsed before its use.
     """
 
-    __slots__ = ("facts", "params", "pieces", "source")
+    __slots__ = ("_pieces", "source")
 
-    def __init__(self, source: str, pieces: tuple[str | tuple[str, str, str], ...]) -> None:
+    def __init__(self, source: str, pieces: tuple[Piece, ...] | Callable[[], tuple[Piece, ...]]) -> None:
         self.source = source
-        self.pieces = pieces
-        self.facts = tuple(dict.fromkeys(p[1] for p in pieces if not isinstance(p, str) and p[0] == "fact"))
-        self.params = frozenset(p[1] for p in pieces if not isinstance(p, str) and p[0] == "param")
+        self._pieces = pieces
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """What the message is made of."""
+        if callable(self._pieces):
+            self._pieces = self._pieces()
+        return self._pieces
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """Dotted names of the facts it shows, in order of appearance."""
+        return tuple(dict.fromkeys(self._names("fact")))
+
+    @property
+    def params(self) -> frozenset[str]:
+        """Names of the params it shows."""
+        return frozenset(self._names("param"))
+
+    def _names(self, kind: str) -> list[str]:
+        return [piece[1] for piece in self.pieces if not isinstance(piece, str) and piece[0] == kind]
 
     def render(self, facts: Facts, params: Mapping[str, float], suggest: Mapping[str, Any]) -> str:
         """Return the message; what is unknown shows as ``?``."""
@@ -88,7 +108,7 @@ def parse_template(source: str, params: Mapping[str, float], suggest: Mapping[st
     """
     if len(source) > MAX_LENGTH:
         raise ExpressionError(f"expected at most {MAX_LENGTH} characters, but got {len(source)}", 0)
-    pieces: list[str | tuple[str, str, str]] = []
+    pieces: list[Piece] = []
     end = 0
     for found in _PIECE.finditer(source):
         pieces.append(source[end : found.start()])

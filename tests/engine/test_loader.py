@@ -12,6 +12,7 @@ import pytest
 from imbalance_doctor.engine import loader
 from imbalance_doctor.engine.examples import check_rule
 from imbalance_doctor.engine.loader import load_rules, read_rule
+from imbalance_doctor.engine.prepared import prepare
 from imbalance_doctor.errors import RuleError
 
 BAD = runpy.run_path(str(Path(__file__).with_name("malformed.py")))
@@ -136,7 +137,7 @@ def builtin(monkeypatch, tmp_path):
     root = tmp_path / "built-in"
     (root / "batch").mkdir(parents=True)
     (root / "batch" / FILE_NAME).write_text(GOOD)
-    monkeypatch.setattr(loader, "_builtin_root", lambda: root)
+    monkeypatch.setattr(loader, "builtin_root", lambda: root)
     monkeypatch.setattr(loader, "_builtin", loader._builtin.__wrapped__)
 
 
@@ -255,3 +256,57 @@ def test_the_engine_starts_light():
     loaded = set(done.stdout.split())
     assert "imbalance_doctor.engine.judge" in loaded
     assert not loaded & {"numpy", "yaml", "rich", "typer", "imbalance_doctor.engine.examples"}
+
+
+# The prepared form
+
+
+@pytest.fixture
+def prepared(tmp_path, monkeypatch):
+    """GOOD as the only built-in rule, prepared; a function that loads it and says whether by YAML."""
+    root = tmp_path / "built-in"
+    (root / "batch").mkdir(parents=True)
+    file = root / "batch" / FILE_NAME
+    file.write_text(GOOD)
+    (root / "prepared.jsonl").write_text(prepare({f"batch/{FILE_NAME}": GOOD.encode()}))
+    monkeypatch.setattr(loader, "builtin_root", lambda: root)
+
+    def load():
+        read = []
+        slow = loader.builtin_rule
+        monkeypatch.setattr(loader, "builtin_rule", lambda *given: read.append(given) or slow(*given))
+        (rule,) = loader._builtin.__wrapped__()
+        monkeypatch.setattr(loader, "builtin_rule", slow)
+        return rule, bool(read)
+
+    return root, load
+
+
+def test_a_prepared_rule_is_the_rule(prepared):
+    _, load = prepared
+    rule, by_yaml = load()
+    assert not by_yaml
+    assert rule == loader.builtin_rule(f"batch/{FILE_NAME}", GOOD.encode())
+    assert check_rule(rule).passed
+
+
+@pytest.mark.parametrize(
+    "change", [lambda text: text.replace("value: 5", "value: 6"), lambda text: text + "#"]
+)
+def test_a_changed_rule_is_read_from_its_own_file(change, prepared):
+    root, load = prepared
+    (root / "batch" / FILE_NAME).write_text(change(GOOD))
+    rule, by_yaml = load()
+    assert by_yaml
+    assert rule.params["least"].value == (5 if change(GOOD).endswith("#") else 6)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff", b"not json\n"])
+def test_without_a_prepared_form_rules_are_read_all_the_same(content, prepared):
+    root, load = prepared
+    (root / "prepared.jsonl").unlink()
+    if content is not None:
+        (root / "prepared.jsonl").write_bytes(content)
+    rule, by_yaml = load()
+    assert by_yaml
+    assert rule.id == "few-positives"
