@@ -157,6 +157,7 @@ _POLICY: dict[str, tuple[Any, Any, Any]] = {
 }
 
 
+@functools.cache
 def _plan_options() -> dict[str, tuple[Any, Any, Any]]:
     """Return one option per plan field, generated from the table in `evidence`."""
     options: dict[str, tuple[Any, Any, Any]] = {}
@@ -479,14 +480,16 @@ class _progress:  # noqa: N801  used like a function
 
 
 def _runs(inputs: SimpleNamespace, paths: Sequence[str], plan: SimpleNamespace) -> list[PlannedRun]:
+    given = {name: value for name, value in vars(plan).items() if value is not None}
+    if not given and not inputs.plan_file and not paths:
+        return []
     from imbalance_doctor.evidence import PlannedRun, TrainingPlan
     from imbalance_doctor.sources.plans import overlay, plan_from_options, read_plan
 
-    given = {name: value for name, value in vars(plan).items() if value is not None}
     stated = plan_from_options(given)
     files = [*([inputs.plan_file] if inputs.plan_file else []), *paths]
     if not files:
-        return [overlay(PlannedRun(plan=TrainingPlan()), stated)] if given else []
+        return [overlay(PlannedRun(plan=TrainingPlan()), stated)]
     return [overlay(run, stated) for file in files for run in read_plan(file)]
 
 

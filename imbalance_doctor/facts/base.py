@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import types
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache, partial
@@ -128,9 +127,10 @@ def families() -> Mapping[str, type[Family]]:
     return types.MappingProxyType(ordered)
 
 
-def _kind(annotation: Any) -> str:
-    members = set(typing.get_args(annotation)) - {type(None)} or {annotation}
-    for kind, accepted in (("bool", {bool}), ("number", {int, float}), ("text", {str})):
+def _kind(annotation: str) -> str:
+    """Return the kind of fact that a field's annotation, as written, declares."""
+    members = {part.strip() for part in annotation.split("|")} - {"None"}
+    for kind, accepted in (("bool", {"bool"}), ("number", {"int", "float"}), ("text", {"str"})):
         if members <= accepted:
             return kind
     return "vector"
@@ -142,18 +142,18 @@ def fact_specs() -> Mapping[str, FactSpec]:
     specs: dict[str, FactSpec] = {}
     members: dict[str, type[Any]] = {"plan": TrainingPlan, **families()}
     for family, cls in members.items():
-        hints = typing.get_type_hints(cls)
         for spec in fields(cls):
+            written = str(spec.type)  # every module here postpones the evaluation of annotations
             name = f"{family}.{spec.name}"
             needs = (name,) if family == "plan" else spec.metadata["needs"]
             specs[name] = FactSpec(
                 name=name,
-                kind=_kind(hints[spec.name]),
+                kind=_kind(written),
                 help=spec.metadata["help"],
                 unit=spec.metadata["unit"],
                 needs=needs,
                 choices=spec.metadata["choices"],
-                whole=int in typing.get_args(hints[spec.name]),
+                whole="int" in written,
             )
     return types.MappingProxyType(specs)
 

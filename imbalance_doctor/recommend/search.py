@@ -33,15 +33,17 @@ class Bench:
         self._notes = [rule for rule in rules if rule.merit is None and rule.severity not in GATING]
         self._selection = [rule for rule in rules if rule.merit is not None]
         self._findings: dict[TrainingPlan, tuple[Finding, ...]] = {}
+        self._facts: dict[TrainingPlan, Facts] = {}
         self._first: Facts | None = None
 
     def facts(self, plan: TrainingPlan) -> Facts:
-        """Measure the facts of one plan, documented defaults filled in."""
-        completed, _ = PlannedRun(plan=plan).completed()
-        facts = measure(Evidence(labels=self.labels, plan=completed), reuse=self._first)
-        if self._first is None:
-            self._first = facts
-        return facts
+        """Return the facts of one plan, documented defaults filled in."""
+        if plan not in self._facts:
+            completed, _ = PlannedRun(plan=plan).completed()
+            facts = measure(Evidence(labels=self.labels, plan=completed), reuse=self._first)
+            self._first = self._first or facts
+            self._facts[plan] = facts
+        return self._facts[plan]
 
     def findings(self, plan: TrainingPlan) -> tuple[Finding, ...]:
         """Return the errors and warnings of one plan."""
