@@ -545,11 +545,11 @@ def _finish(
     )
     if policy.write_baseline is not None:
         gate.write_baseline(diagnosis, policy.write_baseline, overwrite=overwrite)
-    _write(
-        render(diagnosis, command=command, verbose=output.verbose, **_page(output.output)),
-        output.output,
-        overwrite=overwrite,
-    )
+    text = render(diagnosis, command=command, verbose=output.verbose, **_page(output.output))
+    _write(text, output.output, overwrite=overwrite)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if output.format == "github" and summary:
+        _append(renderer("markdown")(diagnosis, command=command), Path(summary))
     raise typer.Exit(diagnosis.exit.code)
 
 
@@ -567,6 +567,15 @@ def _write(text: str, path: Path | None, *, overwrite: bool = False) -> None:
         ) from None
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", where=path) from None
+
+
+def _append(text: str, path: Path) -> None:
+    """Add to the job summary, which GitHub Actions gathers from all steps."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", where="GITHUB_STEP_SUMMARY") from None
 
 
 def main() -> None:

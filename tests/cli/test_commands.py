@@ -76,6 +76,17 @@ def test_every_format_has_the_same_exit_code(form, name):
     assert b"unstable-gamma" in done.stdout
 
 
+def test_a_github_job_gets_annotations_and_a_summary(tmp_path):
+    summary = tmp_path / "summary.md"
+    summary.write_text("# before\n")
+    script = SAMPLES / "fraud" / "train.py"
+    done = command("check", script, "-l", FRAUD, "-f", "github", GITHUB_STEP_SUMMARY=str(summary))
+    assert done.returncode == 1
+    assert b"::error file=sample_data/fraud/train.py,line=" in done.stdout
+    assert summary.read_text().startswith("# before\n")
+    assert "pool-starved-of-positives" in summary.read_text()
+
+
 def test_a_recommended_plan_is_checked_clean(tmp_path):
     plan = tmp_path / "train.yaml"
     assert command("recommend", "--labels", FRAUD, "--plan-out", plan).returncode == 0
