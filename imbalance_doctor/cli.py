@@ -21,7 +21,7 @@ from imbalance_doctor.evidence import PLAN_FIELDS
 
 if TYPE_CHECKING:
     from imbalance_doctor.diagnose import Diagnosis
-    from imbalance_doctor.engine.loader import RuleBook
+    from imbalance_doctor.engine.rulebook import RuleBook
     from imbalance_doctor.evidence import LabelCounts, PlannedRun
     from imbalance_doctor.sources.config import Config
 
@@ -400,7 +400,7 @@ def rules_test(
 ) -> None:
     """Run the examples inside rule files, and check that each threshold is guarded by one."""
     from imbalance_doctor.engine.examples import check_rule, test_directory
-    from imbalance_doctor.engine.loader import load_rules
+    from imbalance_doctor.engine.rulebook import load_rules
     from imbalance_doctor.report.rule_page import render_tests
 
     if directory is None:
@@ -503,7 +503,7 @@ def _setting(policy: SimpleNamespace, rulebook: SimpleNamespace) -> tuple[Config
 
 
 def _book(rulebook: SimpleNamespace, config: Config | None) -> RuleBook:
-    from imbalance_doctor.engine.loader import load_rules
+    from imbalance_doctor.engine.rulebook import load_rules
 
     extra = [*(config.rules if config else ()), *(rulebook.rules or ())]
     override = [*(config.override if config else ()), *(rulebook.override or ())]

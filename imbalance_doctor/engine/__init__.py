@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from imbalance_doctor.engine.judge import judge
-from imbalance_doctor.engine.loader import Rule, RuleBook, load_rules
+from imbalance_doctor.engine.loader import Rule
+from imbalance_doctor.engine.rulebook import RuleBook, load_rules
 
 if TYPE_CHECKING:
     from imbalance_doctor.engine.examples import (

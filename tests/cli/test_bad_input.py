@@ -55,7 +55,7 @@ def test_plans(case, run, tmp_path):
 
 @pytest.mark.parametrize("case", RULES, ids=[c[0] for c in RULES])
 def test_rules(case, run, tmp_path):
-    name, body = case
+    _, body = case
     path = tmp_path / "labels" / _table("engine").FILE_NAME
     path.parent.mkdir()
     _write(path, body)

@@ -1,12 +1,11 @@
 """The rules that ship: every example holds, no mutant survives, both ways of reading agree."""
 
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from imbalance_doctor.engine import check_rule, load_rules, loader
+from imbalance_doctor.engine import check_rule, load_rules
 from imbalance_doctor.engine.loader import builtin_rule, read_rule
 from imbalance_doctor.engine.prepared import FILE_NAME, Prepared, prepare
 
@@ -70,19 +69,3 @@ def test_what_it_covers_is_in_the_catalogue(path):
 @each_rule
 def test_selection_rules_lie_in_their_own_folder(path):
     assert (read_rule(path).merit is not None) is (path.parent.name == "selection")
-
-
-def test_loading_is_much_faster_than_reading_the_yaml():
-    # Measured: a tenth of one plain reading of the files. In turns, for the noise of the machine.
-    def timed(function):
-        start = time.perf_counter()
-        function()
-        return time.perf_counter() - start
-
-    def plain():
-        for path in FILES:
-            yaml.load(path.read_bytes(), yaml.CSafeLoader)
-
-    load_rules()
-    times = [(timed(loader._builtin.__wrapped__), timed(plain)) for _ in range(5)]
-    assert min(ours for ours, _ in times) < 0.5 * min(theirs for _, theirs in times)

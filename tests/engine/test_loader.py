@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from imbalance_doctor.engine import loader
+from imbalance_doctor.engine import loader, rulebook
 from imbalance_doctor.engine.examples import check_rule
-from imbalance_doctor.engine.loader import load_rules, read_rule
+from imbalance_doctor.engine.loader import read_rule
 from imbalance_doctor.engine.prepared import prepare
+from imbalance_doctor.engine.rulebook import load_rules
 from imbalance_doctor.errors import RuleError
 
 BAD = runpy.run_path(str(Path(__file__).with_name("malformed.py")))
@@ -137,8 +138,8 @@ def builtin(monkeypatch, tmp_path):
     root = tmp_path / "built-in"
     (root / "batch").mkdir(parents=True)
     (root / "batch" / FILE_NAME).write_text(GOOD)
-    monkeypatch.setattr(loader, "builtin_root", lambda: root)
-    monkeypatch.setattr(loader, "_builtin", loader._builtin.__wrapped__)
+    monkeypatch.setattr(rulebook, "builtin_root", lambda: root)
+    monkeypatch.setattr(rulebook, "_builtin", rulebook._builtin.__wrapped__)
 
 
 @pytest.mark.usefixtures("builtin")
@@ -269,14 +270,14 @@ def prepared(tmp_path, monkeypatch):
     file = root / "batch" / FILE_NAME
     file.write_text(GOOD)
     (root / "prepared.jsonl").write_text(prepare({f"batch/{FILE_NAME}": GOOD.encode()}))
-    monkeypatch.setattr(loader, "builtin_root", lambda: root)
+    monkeypatch.setattr(rulebook, "builtin_root", lambda: root)
 
     def load():
         read = []
         slow = loader.builtin_rule
-        monkeypatch.setattr(loader, "builtin_rule", lambda *given: read.append(given) or slow(*given))
-        (rule,) = loader._builtin.__wrapped__()
-        monkeypatch.setattr(loader, "builtin_rule", slow)
+        monkeypatch.setattr(rulebook, "builtin_rule", lambda *given: read.append(given) or slow(*given))
+        (rule,) = rulebook._builtin.__wrapped__()
+        monkeypatch.setattr(rulebook, "builtin_rule", slow)
         return rule, bool(read)
 
     return root, load

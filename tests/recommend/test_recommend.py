@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imbalance_doctor.diagnose import diagnose
-from imbalance_doctor.engine.loader import load_rules
+from imbalance_doctor.engine.rulebook import load_rules
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.evidence import (
     METRICS,

@@ -6,7 +6,8 @@ import pytest
 
 from imbalance_doctor.diagnose import Diagnosis
 from imbalance_doctor.engine.examples import ExampleResult, RuleTest
-from imbalance_doctor.engine.loader import load_rules, read_rule
+from imbalance_doctor.engine.loader import read_rule
+from imbalance_doctor.engine.rulebook import load_rules
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.facts.base import Facts, fact_specs
 from imbalance_doctor.facts.labels import Labels

@@ -1,0 +1,96 @@
+"""All rules at once: those that ship, in their prepared form where it fits, and those a user adds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from types import MappingProxyType
+
+from imbalance_doctor.engine.loader import Rule, builtin_root, builtin_rule, find_rules, read_rule
+from imbalance_doctor.engine.prepared import Prepared
+from imbalance_doctor.errors import RuleError, did_you_mean
+
+__all__ = ["RuleBook", "load_rules"]
+
+
+class RuleBook:
+    """The loaded rules.
+
+    Attributes
+    ----------
+    rules
+        By id, sorted.
+    """
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules: Mapping[str, Rule] = MappingProxyType(
+            {rule.id: rule for rule in sorted(rules, key=lambda rule: rule.id)}
+        )
+
+    def get(self, rule_id: str) -> Rule:
+        """Return one rule.
+
+        Raises
+        ------
+        RuleError
+            When there is no such rule.
+        """
+        if rule_id not in self.rules:
+            raise RuleError(f"unknown rule '{rule_id}'", hint=did_you_mean(rule_id, self.rules))
+        return self.rules[rule_id]
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules.values())
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+
+def load_rules(*, extra: Iterable[str | os.PathLike[str]] = (), override: Iterable[str] = ()) -> RuleBook:
+    """Load the built-in rules and those of further directories.
+
+    Parameters
+    ----------
+    extra
+        Directories (or single files) with rules.
+    override
+        Ids of built-in rules that a rule from `extra` may replace.
+
+    Raises
+    ------
+    RuleError
+        For the first rule that cannot be used.
+    """
+    rules = {rule.id: rule for rule in _builtin()}
+    allowed = set(override)
+    for rule_id in sorted(allowed - set(rules)):
+        raise RuleError(
+            f"cannot override '{rule_id}': no such built-in rule", hint=did_you_mean(rule_id, rules)
+        )
+    for place in extra:
+        for path in find_rules(place):
+            rule = read_rule(path)
+            known = rules.get(rule.id)
+            if known is not None and not (known.builtin and rule.id in allowed):
+                hint = "name it as an override to replace it" if known.builtin else f"first in {known.path}"
+                origin = "a built-in rule" if known.builtin else "another rule"
+                raise RuleError(f"the id '{rule.id}' is taken by {origin}", where=path, line=1, hint=hint)
+            rules[rule.id] = rule
+    for rule_id in sorted(allowed):
+        if rules[rule_id].builtin:
+            raise RuleError(f"cannot override '{rule_id}': no rule given replaces it")
+    return RuleBook(rules.values())
+
+
+@cache
+def _builtin() -> tuple[Rule, ...]:
+    root = builtin_root()
+    prepared = Prepared.beside(root)
+    rules = []
+    for folder in root.iterdir():
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            if entry.name.endswith(".yaml"):
+                data, name = entry.read_bytes(), f"{folder.name}/{entry.name}"
+                rules.append(prepared.rule(name, data) or builtin_rule(name, data))
+    return tuple(rules)
