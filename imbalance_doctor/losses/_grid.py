@@ -37,6 +37,7 @@ __all__ = [
     "PairSums",
     "Points",
     "Spline",
+    "Stencil",
     "compress",
     "convolve",
     "fft_length",
@@ -62,7 +63,7 @@ DENSE_NS = 3.5
 
 _CACHED_LENGTH = 1 << 18
 _NUMPY_FFT = 1 << 16
-_EXP_SPAN = 1300.0  # exp(span / 2) and its inverse are normal doubles
+EXP_SPAN = 1300.0  # exp(span / 2) and its inverse are normal doubles
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -225,15 +226,48 @@ def locate(position: Tensor, length: int, spline: Spline) -> Points:
     Points
         Flat, class after class, [C * N].
     """
-    cell = position.long()
-    offset = position.sub_(cell).sub_(0.5)
-    start = torch.arange(position.shape[0], device=position.device) * length + spline.margin
-    cell.add_(start[:, None])
-    return Points(cell.view(-1), offset.view(-1))
+    classes, total = position.shape
+    cell = torch.empty_like(position, dtype=torch.int64)
+    start = torch.arange(classes, device=position.device)[:, None] * length + spline.margin
+    step = max(1, CHUNK // classes)
+    for low in range(0, total, step):
+        part = position[:, low : low + step]
+        whole = part.floor()
+        part.sub_(whole).sub_(0.5)
+        torch.add(whole.long(), start, out=cell[:, low : low + step])
+    return Points(cell.view(-1), position.view(-1))
 
 
-def spread(points: Points, mass: Tensor | None, size: int, spline: Spline) -> Tensor:
-    """Spread point masses on the grid.
+class Stencil(NamedTuple):
+    """The nodes that few points touch, and the share of each; for points much fewer than nodes."""
+
+    node: Tensor  # int64 [order, N]
+    share: Tensor  # float64 [order, N]
+
+    @classmethod
+    def of(cls, points: Points, spline: Spline) -> Stencil:
+        """Evaluate the B-spline of each point at the nodes it touches."""
+        order, offset = spline.order, points.offset
+        power = offset.new_empty(order, offset.shape[0])
+        power[0] = 1.0
+        for k in range(1, order):
+            torch.mul(power[k - 1], offset, out=power[k])
+        first = order // 2 - 1
+        near = torch.arange(-first, order - first, device=offset.device)[:, None]
+        return cls(near + points.cell, _pieces_on(order, offset.device) @ power)
+
+    def spread(self, mass: Tensor | None, out: Tensor) -> None:
+        """Add masses, float64 [N] or None for 1, to the nodes, float64 [size]."""
+        share = self.share if mass is None else self.share * mass
+        out.scatter_add_(0, self.node.view(-1), share.reshape(-1))
+
+    def read(self, field: Tensor) -> Tensor:
+        """Read one field, float64 [size], at the points."""
+        return field.index_select(0, self.node.view(-1)).view(self.node.shape).mul_(self.share).sum(0)
+
+
+def spread(points: Points, mass: Tensor | None, spline: Spline, out: Tensor) -> None:
+    """Spread many point masses on the grid.
 
     Points of one cell share their polynomial, so only the moments of their offsets are summed, and one small product turns the moments
     of all cells into node masses.
@@ -244,84 +278,62 @@ def spread(points: Points, mass: Tensor | None, size: int, spline: Spline) -> Te
         Where the N points lie.
     mass
         Mass of each point, float64 [N], or None for 1.
-    size
-        Nodes in all.
     spline
         Resolution.
-
-    Returns
-    -------
-    Tensor
-        Node masses, float64 [size].
+    out
+        Node masses, zeros, float64 [size].
     """
-    moments = points.offset.new_zeros(spline.order, size)
+    size = out.shape[0]
+    moments = out.new_zeros(spline.order, size)
+    rows = moments.unbind()
     total = points.cell.shape[0]
     for low in range(0, total, CHUNK):
         cell, offset = points.cell[low : low + CHUNK], points.offset[low : low + CHUNK]
         power = torch.ones_like(offset) if mass is None else mass[low : low + CHUNK].clone()
-        moments[0].scatter_add_(0, cell, power)
-        for moment in moments[1:]:
+        rows[0].scatter_add_(0, cell, power)
+        for moment in rows[1:]:
             power.mul_(offset)
             moment.scatter_add_(0, cell, power)
-    nodes = _pieces_on(spline.order, moments.device) @ moments
-    out = nodes[spline.order // 2 - 1]
-    for m, node in enumerate(nodes):
-        shift = m - (spline.order // 2 - 1)
-        if shift > 0:
-            out[shift:] += node[:-shift]
-        elif shift < 0:
-            out[:shift] += node[-shift:]
-    return out
+    first = spline.order // 2 - 1
+    for m, node in enumerate((_pieces_on(spline.order, out.device) @ moments).unbind()):
+        to, of = max(0, m - first), max(0, first - m)
+        out[to : size - of].add_(node[of : size - to])
 
 
-def read(values: Tensor, points: Points, spline: Spline) -> Tensor:
-    """Read fields at points.
+def read(field: Tensor, points: Points, spline: Spline, factor: float | Tensor, out: Tensor) -> None:
+    """Read one field at many points.
 
     Parameters
     ----------
-    values
-        Fields on the nodes, float64 [F, size].
+    field
+        Values on the nodes, float64 [size].
     points
         Where the N points lie.
     spline
         Resolution.
-
-    Returns
-    -------
-    Tensor
-        Fields at the points, float64 [F, N].
+    factor
+        Multiplies what is read: a number or one for each node, [size].
+    out
+        Takes the field at the points, any floating point type [N].
     """
-    order, first = spline.order, spline.order // 2 - 1
-    pieces = _pieces_on(order, values.device)
-    fields, size = values.shape
-    total = points.cell.shape[0]
-    out = values.new_empty(fields, total)
-    if 2 * total > size:
-        shifted = values.new_zeros(order, size)
-        for field, target in zip(values, out, strict=True):
-            for m in range(order):
-                low = m - first
-                shifted[m, max(0, -low) : size - max(0, low)] = field[max(0, low) : size - max(0, -low)]
-            table = pieces.T @ shifted
-            for low in range(0, total, CHUNK):
-                cell, offset = points.cell[low : low + CHUNK], points.offset[low : low + CHUNK]
-                part = target[low : low + CHUNK]
-                torch.index_select(table[-1], 0, cell, out=part)
-                for coefficient in table[:-1].flip(0):
-                    part.mul_(offset).add_(coefficient.index_select(0, cell))
-        return out
-    near = torch.arange(-first, order - first, device=values.device)[:, None]
-    step = max(1, CHUNK // order)
-    for low in range(0, total, step):
-        cell, offset = points.cell[low : low + step], points.offset[low : low + step]
-        power = torch.ones_like(offset).repeat(order, 1)
-        for k in range(1, order):
-            torch.mul(power[k - 1], offset, out=power[k])
-        share = pieces @ power
-        index = (near + cell).view(-1)
-        for field, target in zip(values, out, strict=True):
-            torch.sum(field.index_select(0, index).view(order, -1).mul_(share), 0, out=target[low : low + step])
-    return out
+    order, first, size = spline.order, spline.order // 2 - 1, field.shape[0]
+    shifted = field.new_zeros(order, size)
+    for m, row in enumerate(shifted.unbind()):
+        of, to = max(0, m - first), max(0, first - m)
+        torch.mul(
+            field[of : size - to],
+            factor if isinstance(factor, float) else factor[of : size - to],
+            out=row[to : size - of],
+        )
+    table = (_pieces_on(order, field.device).T @ shifted).unbind()
+    for low in range(0, points.cell.shape[0], CHUNK):
+        cell, offset = points.cell[low : low + CHUNK], points.offset[low : low + CHUNK]
+        value = table[-1].index_select(0, cell)
+        again = torch.empty_like(value)
+        for coefficient in table[-2::-1]:
+            torch.index_select(coefficient, 0, cell, out=again)
+            torch.addcmul(again, value, offset, out=value)
+        out[low : low + CHUNK] = value
 
 
 def convolve(nodes: Tensor, spline: Spline, *, slope: bool, value: bool) -> Tensor:
@@ -391,7 +403,7 @@ def pair_block(query: Tensor, source: Tensor, scale: Tensor, span: float) -> Ten
     query, source
         float64 [C, Q] and [C, S].
     scale
-        Temperature, float64 [C].
+        Temperature, float64 [C, 1].
     span
         Bound on the range of all values in temperatures; below about 1,300 one exponential for each value serves all its pairs.
 
@@ -400,8 +412,7 @@ def pair_block(query: Tensor, source: Tensor, scale: Tensor, span: float) -> Ten
     Tensor
         float64 [C, Q, S].
     """
-    scale = scale[:, None]
-    if span < _EXP_SPAN:
+    if span < EXP_SPAN:
         middle = (source.amin(1, keepdim=True) + source.amax(1, keepdim=True)) / 2
         rise = ((source - middle) / scale).exp_()[:, None, :]
         block = rise + ((query - middle) / scale).exp_()[:, :, None]
@@ -410,7 +421,7 @@ def pair_block(query: Tensor, source: Tensor, scale: Tensor, span: float) -> Ten
     return block.div_(scale[:, None]).sigmoid_()
 
 
-def runs(counts: list[int], limit: int) -> list[tuple[int, int]]:
+def runs(counts: list[int], limit: int) -> list[slice]:
     """Cut consecutive items into runs whose counts add up to at most `limit`, or hold a single item."""
     cuts, total = [0], 0
     for i, count in enumerate(counts):
@@ -418,7 +429,7 @@ def runs(counts: list[int], limit: int) -> list[tuple[int, int]]:
             cuts.append(i)
             total = 0
         total += count
-    return [(a, b) for a, b in pairwise([*cuts, len(counts)]) if b > a]
+    return [slice(a, b) for a, b in pairwise([*cuts, len(counts)]) if b > a]
 
 
 def nonzero(mask: Tensor) -> Tensor:
@@ -504,18 +515,21 @@ def pair_sums(
     points = locate(position[None], length, spline)
     at_source = Points(points.cell[:n_source], points.offset[:n_source])
     at_query = Points(points.cell[n_source:], points.offset[n_source:])
-    pool = spread(at_source, mass, length, spline).view(1, 1, -1)
-    value, slope = read(convolve(pool, spline, value=True, slope=True).view(2, -1), at_query, spline)
-    force = spread(at_query, weight, length, spline).view(1, 1, -1)
-    (pull,) = read(convolve(force, spline, value=False, slope=True).view(1, -1), at_source, spline)
-    pull.div_(-tau)
-    return PairSums(value, slope / tau, pull if mass is None else pull.mul_(mass))
+    grid = x.new_zeros(1, 1, length)
+    spread(at_source, mass, spline, grid.view(-1))
+    fields = convolve(grid, spline, value=True, slope=True).view(2, -1)
+    value, slope, pull = torch.empty_like(x), torch.empty_like(x), torch.empty_like(y)
+    read(fields[0], at_query, spline, 1.0, value)
+    read(fields[1], at_query, spline, 1 / tau, slope)
+    spread(at_query, weight, spline, grid.zero_().view(-1))
+    read(convolve(grid, spline, value=False, slope=True).view(-1), at_source, spline, -1 / tau, pull)
+    return PairSums(value, slope, pull if mass is None else pull.mul_(mass))
 
 
 def _dense_pair_sums(
     x: Tensor, y: Tensor, tau: float, weight: Tensor | None, mass: Tensor | None, span: float
 ) -> PairSums:
-    scale = x.new_full((1,), tau)
+    scale = x.new_full((1, 1), tau)
     ones = torch.ones_like(y) if mass is None else mass
     value, slope, pull = torch.empty_like(x), torch.empty_like(x), torch.zeros_like(y)
     step = max(1, 2 * CHUNK // y.shape[0])

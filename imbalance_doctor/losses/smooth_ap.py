@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
@@ -26,6 +27,7 @@ from imbalance_doctor.losses import _grid
 
 __all__ = ["smooth_ap"]
 
+_SMALL_PAIRS = 400_000
 _WINDOW_NS = 80.0
 _BLOCK = 65_536
 _MAX_BLOCK = 262_144
@@ -131,10 +133,14 @@ class _SmoothAP(torch.autograd.Function):
         pool_weight: Tensor | None,
         method: _grid.Method,
     ) -> tuple[Tensor, Tensor]:
-        with torch.autocast(scores.device.type, enabled=False):
-            wanted = live if ctx.needs_input_grad[0] else 0  # type: ignore[attr-defined]
-            pool = _Pool.of(scores.detach(), positive, scale, wanted, weight, pool_weight)
-            loss, valid, gradient = _solve(pool, method)
+        live = live if ctx.needs_input_grad[0] else 0  # type: ignore[attr-defined]
+        small = _small(scores, positive, scale, live, weight, pool_weight) if method in {"auto", "dense"} else None
+        if small is not None:
+            loss, valid, gradient = small
+        else:
+            with torch.autocast(scores.device.type, enabled=False):
+                pool = _Pool.of(scores.detach(), positive, scale, live, weight, pool_weight)
+                loss, valid, gradient = _solve(pool, method)
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(valid)
         ctx.rows, ctx.dtype = scores.shape[0], scores.dtype  # type: ignore[attr-defined]
@@ -144,24 +150,89 @@ class _SmoothAP(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: FunctionCtx, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        out = (gradient * upstream[0]).to(ctx.dtype)  # type: ignore[attr-defined]
-        rest = ctx.rows - out.shape[0]  # type: ignore[attr-defined]
-        if rest:
-            out = torch.cat([out, out.new_zeros(rest, out.shape[1])])
-        return out, None, None, None, None, None, None
+        rows, kind = ctx.rows, ctx.dtype  # type: ignore[attr-defined]
+        classes, live = gradient.shape
+        out = gradient.new_empty(rows, classes)
+        torch.mul(gradient.t(), upstream[0], out=out[:live])
+        out[live:] = 0.0
+        return out.to(kind), None, None, None, None, None, None
+
+
+def _small(
+    scores: Tensor,
+    positive: Tensor,
+    scale: Tensor,
+    live: int,
+    weight: Tensor | None,
+    pool_weight: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """One class, few pairs, on the CPU: all pairs in numpy, whose calls cost a fraction of torch's. None where it does not apply."""
+    rows, classes = scores.shape
+    if classes != 1 or scores.device.type != "cpu" or scores.element_size() < 4 or not 1 < rows <= _SMALL_PAIRS:  # noqa: PLR2004
+        return None
+    at = positive.numpy().ravel().nonzero()[0]
+    x = scores.detach().numpy().ravel().astype(np.float64)
+    low, high, tau = float(x.min()), float(x.max()), float(scale[0])
+    if not (0 < at.size < rows and at.size * rows <= _SMALL_PAIRS and tau > 0 and high - low < _grid.EXP_SPAN * tau):
+        return None
+    mass = None if pool_weight is None else pool_weight.detach().numpy().astype(np.float64)
+    omega = np.ones(at.size) if weight is None else weight.detach().numpy().astype(np.float64)[at]
+    itself = 0.5 if mass is None else 1 - mass[at] / 2
+    if mass is not None:
+        omega = omega * mass[at]
+    total = float(omega.sum())
+    kind = torch.float64 if scores.dtype == torch.float64 else torch.float32
+    if not total > 0:
+        return torch.full((1,), torch.nan, dtype=kind), torch.zeros(1, dtype=torch.bool), torch.zeros(1, live, dtype=kind)
+    rise = np.exp((x - (low + high) / 2) / tau)
+    above, positive_above, push = np.empty((3, at.size))
+    pull, positive_pull = np.zeros(rows), np.zeros(at.size)
+    step = max(1, _grid.CHUNK // (2 * rows))
+    for first in range(0, at.size, step):
+        part = slice(first, first + step)
+        block = rise + rise[at[part], None]
+        np.divide(rise, block, out=block)
+        if mass is not None:
+            above[part] = block @ mass
+            positive_above[part] = block[:, at] @ mass[at]
+        else:
+            above[part] = block.sum(1)
+            positive_above[part] = block[:, at].sum(1)
+        if not live:
+            continue
+        a, b = positive_above[part], above[part]
+        own = itself if isinstance(itself, float) else itself[part]
+        u = omega[part] / ((b + own) * total)
+        v = u * (a + own) / (b + own)
+        block -= block * block
+        among = block[:, at]
+        if mass is not None:
+            push[part] = v * (block @ mass) - u * (among @ mass[at])
+        else:
+            push[part] = v * block.sum(1) - u * among.sum(1)
+        pull -= v @ block
+        positive_pull += u @ among
+    precision = float((omega * ((positive_above + itself) / (above + itself))).sum()) / total
+    gradient = torch.zeros(1, live, dtype=kind)
+    if live:
+        pull[at] += positive_pull
+        if mass is not None:
+            pull *= mass
+        pull[at] += push
+        np.divide(pull[:live], -tau, out=gradient[0].numpy(), casting="same_kind")
+    return torch.full((1,), 1 - precision, dtype=kind), torch.ones(1, dtype=torch.bool), gradient
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Pool:
-    """The inputs, and what the choice of a method needs to know of each class, on the host."""
+    """The inputs, class after class, and what the choice of a method needs to know of each class on the host."""
 
-    scores: Tensor
-    positive: Tensor
-    frozen: Tensor | None
-    live: int
-    mass: Tensor | None
-    omega: Tensor | None
-    exact: bool
+    scores: Tensor  # [C, M]
+    mask: Tensor  # bool [C, M]
+    frozen: Tensor | None  # bool [C, M], infinite scores
+    gradient: Tensor  # [C, live], filled by the engines
+    mass: Tensor | None  # float64 [M]
+    omega: Tensor | None  # float64 [M]
     count: list[int]
     low: list[float]
     high: list[float]
@@ -177,31 +248,30 @@ class _Pool:
         weight: Tensor | None,
         pool_weight: Tensor | None,
     ) -> _Pool:
-        rows, classes = scores.shape
+        x, mask = scores.t().contiguous(), positive.t().contiguous()
         mass = None if pool_weight is None else pool_weight.detach().double()
         omega = mass
         if weight is not None:
             omega = weight.detach().double() if mass is None else weight.detach().double() * mass
-        exact = scores.dtype == torch.float64
+        kind = torch.float64 if x.dtype == torch.float64 else torch.float32
         frozen = None
-        count, low, high, tau = [0] * classes, [0.0] * classes, [0.0] * classes, [1.0] * classes
-        if rows and classes:
-            low, high, tau, found = _facts(scores, scale, positive)
+        classes = x.shape[0]
+        low, high, tau, count = [0.0] * classes, [0.0] * classes, [1.0] * classes, [0.0] * classes
+        if x.numel():
+            low, high, tau, count = _facts(x, scale, mask)
             if not all(t > 0 for t in tau):
                 raise ValueError(f"temperature: expected numbers above 0, but got {min(tau)}")
-            count = [int(n) for n in found]
             if float("-inf") in low or float("inf") in high:
-                scores, frozen = _tame(scores, scale)
-                low, high, _, _ = _facts(scores, scale, positive)
+                x, frozen = _tame(x, scale)
+                low, high, _, _ = _facts(x, scale, mask)
         return cls(
-            scores=scores,
-            positive=positive,
+            scores=x,
+            mask=mask,
             frozen=frozen,
-            live=live,
+            gradient=torch.zeros(classes, live, dtype=kind, device=x.device),
             mass=mass,
             omega=omega,
-            exact=exact,
-            count=count,
+            count=[int(n) for n in count],
             low=low,
             high=high,
             scale=tau,
@@ -209,60 +279,69 @@ class _Pool:
 
     @property
     def rows(self) -> int:
-        return self.scores.shape[0]
+        return self.scores.shape[1]
+
+    @property
+    def live(self) -> int:
+        return self.gradient.shape[1]
+
+    @property
+    def exact(self) -> bool:
+        return self.gradient.dtype == torch.float64
 
     def span(self, c: int) -> float:
         return (self.high[c] - self.low[c]) / self.scale[c]
 
-    def columns(self, classes: list[int], of: Tensor) -> Tensor:
-        """Return some columns, transposed: [len(classes), M]."""
+    def pick(self, classes: list[int], of: Tensor) -> Tensor:
+        """Return the rows of some classes, a view where they follow each other."""
         if classes[-1] - classes[0] == len(classes) - 1:
-            return of[:, classes[0] : classes[-1] + 1].t()
-        return of.index_select(1, torch.tensor(classes, device=of.device)).t()
+            return of[classes[0] : classes[-1] + 1]
+        return of.index_select(0, torch.tensor(classes, device=of.device))
+
+    def put(self, classes: list[int], values: Tensor, into: Tensor) -> None:
+        """Store one value or row for each of some classes."""
+        if classes[-1] - classes[0] == len(classes) - 1:
+            into[classes[0] : classes[-1] + 1] = values
+        else:
+            into.index_copy_(0, torch.tensor(classes, device=into.device), values.to(into.dtype))
 
     def group(self, classes: list[int]) -> _Group:
-        mask = self.columns(classes, self.positive).contiguous()
-        flat = _grid.nonzero(mask)
-        device = self.scores.device
+        flat = _grid.nonzero(self.pick(classes, self.mask))
         if len(classes) == 1:
             owner, row = torch.zeros_like(flat), flat
         else:
             owner = torch.div(flat, self.rows, rounding_mode="floor")
             row = flat - owner * self.rows
-        double = torch.float64
         return _Group(
-            x=torch.empty(mask.shape, dtype=double, device=device).copy_(self.columns(classes, self.scores)),
-            mask=mask,
+            classes=classes,
             flat=flat,
             owner=owner,
             row=row,
-            scale=torch.tensor([self.scale[c] for c in classes], dtype=double, device=device),
-            high=torch.tensor([self.high[c] for c in classes], dtype=double, device=device),
+            scale=flat.new_tensor([[self.scale[c]] for c in classes], dtype=torch.float64),
             mass=None if self.mass is None else self.mass.index_select(0, row),
             omega=None if self.omega is None else self.omega.index_select(0, row),
         )
 
 
 def _facts(
-    scores: Tensor, scale: Tensor, positive: Tensor
+    x: Tensor, scale: Tensor, mask: Tensor
 ) -> tuple[list[float], list[float], list[float], list[float]]:
     """Range, temperature and number of positives of each class, in one transfer to the host."""
-    low, high = scores.aminmax(dim=0)
-    table = torch.stack([low.double(), high.double(), scale, positive.sum(0).double()])
-    low_, high_, tau, count = table.tolist()
-    return low_, high_, tau, count
+    count = mask.view(torch.uint8).sum(1, dtype=torch.int32)
+    low, high, tau, counts = torch.stack([x.amin(1).double(), x.amax(1).double(), scale, count.double()]).tolist()
+    return low, high, tau, counts
 
 
 def _tame(scores: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
     """Put infinities just out of reach of the finite scores, and say where they were."""
     x = scores.double()
     frozen = x.isinf()
-    low = x.masked_fill(frozen, float("inf")).amin(0)
-    high = x.masked_fill(frozen, float("-inf")).amax(0)
+    low = x.masked_fill(frozen, float("inf")).amin(1, keepdim=True)
+    high = x.masked_fill(frozen, float("-inf")).amax(1, keepdim=True)
     none = low.isinf()
     low, high = low.masked_fill(none, 0.0), high.masked_fill(none, 0.0)
     limit = torch.finfo(torch.float64).max
-    away = torch.maximum(100 * scale, 1e-9 * torch.maximum(low.abs(), high.abs()))
+    away = torch.maximum(100 * scale[:, None], 1e-9 * torch.maximum(low.abs(), high.abs()))
     x = torch.where(x == float("inf"), (high + away).clamp(max=limit), x)
     return torch.where(x == float("-inf"), (low - away).clamp(min=-limit), x), frozen
 
@@ -270,37 +349,29 @@ def _tame(scores: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
 class _Group(NamedTuple):
     """Classes solved together. C classes, N positives in all, class after class."""
 
-    x: Tensor  # float64 [C, M]
-    mask: Tensor  # bool [C, M]
+    classes: list[int]
     flat: Tensor  # [N], class * M + row
     owner: Tensor  # [N], class
     row: Tensor  # [N]
-    scale: Tensor  # float64 [C]
-    high: Tensor  # float64 [C]
+    scale: Tensor  # float64 [C, 1]
     mass: Tensor | None  # float64 [N]
     omega: Tensor | None  # float64 [N]
 
 
-class _Answer(NamedTuple):
-    precision: Tensor  # float64 [C]
-    weight: Tensor  # float64 [C], weight of the positives
-    slope: Tensor | None  # float64 [C, live], tau * d AP / d score
-
-
 class _Terms(NamedTuple):
-    precision: Tensor
-    weight: Tensor
-    u: Tensor
-    v: Tensor
+    precision: Tensor  # [C]
+    weight: Tensor  # [C], weight of the positives
+    u: Tensor  # [N], d precision / d A
+    v: Tensor  # [N], -d precision / d B
 
 
-def _terms(group: _Group, above: Tensor, above_positive: Tensor) -> _Terms:
-    """Average precision, and its derivatives u by A and -v by B, from the sums with the self term sigmoid(0) in them."""
+def _terms(group: _Group, above: Tensor, positive_above: Tensor) -> _Terms:
+    """Average precision from the sums above each positive, which have the self term sigmoid(0) in them."""
     itself = 0.5 if group.mass is None else 1 - group.mass / 2
-    a, b = above_positive + itself, above + itself
+    a, b = positive_above + itself, above + itself
     omega = torch.ones_like(a) if group.omega is None else group.omega
     ratio = a / b
-    sums = a.new_zeros(2, group.x.shape[0])
+    sums = a.new_zeros(2, len(group.classes))
     sums[0].scatter_add_(0, group.owner, omega)
     sums[1].scatter_add_(0, group.owner, omega * ratio)
     weight = sums[0]
@@ -310,38 +381,24 @@ def _terms(group: _Group, above: Tensor, above_positive: Tensor) -> _Terms:
 
 
 def _solve(pool: _Pool, method: _grid.Method) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss [C], valid [C] and the loss's gradient [live, C]."""
-    device = pool.scores.device
-    classes = pool.scores.shape[1]
-    kind = torch.float64 if pool.exact else torch.float32
-    gradient = torch.zeros(pool.live, classes, dtype=kind, device=device)
-    loss = torch.full((classes,), torch.nan, dtype=torch.float64, device=device)
-    weight = torch.zeros(classes, dtype=torch.float64, device=device)
+    """Loss [C], valid [C] and the loss's gradient [C, live]."""
+    gradient = pool.gradient
+    classes = gradient.shape[0]
+    precision = torch.full((classes,), torch.nan, dtype=torch.float64, device=gradient.device)
+    weight = torch.zeros_like(precision)
     usable = [c for c in range(classes) if 0 < pool.count[c] < pool.rows]
-    poisoned = [c for c in usable if pool.low[c] != pool.low[c]]
+    poisoned = {c for c in usable if pool.low[c] != pool.low[c]}
     for c in poisoned:
-        gradient[:, c] = torch.nan
+        gradient[c] = torch.nan
         weight[c] = 1.0
-    for task in _plan(pool, [c for c in usable if c not in set(poisoned)], method):
-        group = pool.group(task.classes)
-        answer = _ENGINES[task.method](pool, group, task)
-        first, last = task.classes[0], task.classes[-1] + 1
-        if last - first == len(task.classes):
-            loss[first:last], weight[first:last] = 1 - answer.precision, answer.weight
-        else:
-            index = torch.tensor(task.classes, device=device)
-            loss.index_copy_(0, index, 1 - answer.precision)
-            weight.index_copy_(0, index, answer.weight)
-        if answer.slope is not None:
-            part = answer.slope.div_(-group.scale[:, None]).t()
-            if last - first == len(task.classes):
-                gradient[:, first:last] = part
-            else:
-                gradient.index_copy_(1, index, part.to(kind))
+    for task in _plan(pool, [c for c in usable if c not in poisoned], method):
+        answer = _ENGINES[task.method](pool, pool.group(task.classes), task)
+        pool.put(task.classes, answer[0], precision)
+        pool.put(task.classes, answer[1], weight)
     if pool.frozen is not None:
-        gradient.masked_fill_(pool.frozen[: pool.live], 0.0)
+        gradient.masked_fill_(pool.frozen[:, : pool.live], 0.0)
     valid = weight > 0
-    return loss.masked_fill(~valid, torch.nan).to(kind), valid, gradient
+    return (1 - precision).masked_fill_(~valid, torch.nan).to(gradient.dtype), valid, gradient
 
 
 # -- the choice of a method --------------------------------------------------------------------------------------------
@@ -352,18 +409,18 @@ class _Task:
     method: str
     classes: list[int]
     most: int = 0  # positives of the largest class
+    block: int = 0  # pairs written out at once
     length: int = 0  # grid nodes of a class; 0 for a compressed grid
     spline: _grid.Spline = _grid.EXACT
 
 
 def _plan(pool: _Pool, classes: list[int], method: _grid.Method) -> list[_Task]:
-    kind = torch.float64 if pool.exact else torch.float32
     dense: list[int] = []
     tasks: list[_Task] = []
-    plain: dict[tuple[int, _grid.Spline], list[int]] = {}
+    plain: dict[_grid.Spline, list[tuple[int, int]]] = {}
     for c in classes:
         span = pool.span(c)
-        spline = _grid.spline_for(kind, pool.rows, span)
+        spline = _grid.spline_for(pool.gradient.dtype, pool.rows, span)
         pairs_ns = _grid.DENSE_NS * pool.count[c] * pool.rows
         reach = spline.cut * spline.kappa + 2 * spline.order
         far = not span * spline.kappa <= 8 * pool.rows + _grid.CHUNK
@@ -373,28 +430,40 @@ def _plan(pool: _Pool, classes: list[int], method: _grid.Method) -> list[_Task]:
         elif method == "window":
             tasks.append(_Task(method="window", classes=[c], spline=spline))
         elif not far:
-            plain.setdefault((_grid.fft_length(int(span * spline.kappa) + reach), spline), []).append(c)
+            plain.setdefault(spline, []).append((int(span * spline.kappa) + reach, c))
         else:
             choice = "far" if method == "grid" else _far_choice(pool, c, spline, pairs_ns)
             if choice == "dense":
                 dense.append(c)
             else:
                 tasks.append(_Task(method=choice, classes=[c], spline=spline))
-    for (length, spline), members in plain.items():
+    for spline, members in plain.items():
+        tasks += _grid_tasks(pool, members, spline)
+    return tasks + _dense_tasks(pool, dense)
+
+
+def _grid_tasks(pool: _Pool, members: list[tuple[int, int]], spline: _grid.Spline) -> list[_Task]:
+    """Group classes that need like lengths, in their order where all do."""
+    tasks: list[_Task] = []
+    ranked = sorted(members, reverse=True)
+    while ranked:
+        longest = ranked[0][0]
+        like = sorted(c for nodes, c in ranked if nodes > longest / 1.5)
+        ranked = [(nodes, c) for nodes, c in ranked if nodes <= longest / 1.5]
+        length = _grid.fft_length(longest)
         each = max(1, _BLOCK // max(length, pool.rows))
         tasks += [
-            _Task(method="grid", classes=members[i : i + each], length=length, spline=spline)
-            for i in range(0, len(members), each)
+            _Task(method="grid", classes=like[i : i + each], length=length, spline=spline)
+            for i in range(0, len(like), each)
         ]
-    return tasks + _dense_tasks(pool, dense)
+    return tasks
 
 
 def _far_choice(pool: _Pool, c: int, spline: _grid.Spline, pairs_ns: float) -> str:
     """Choose for one class whose range is huge: a compressed grid, windows, or all pairs."""
-    group = pool.group([c])
-    ordered = group.x[0].sort().values
+    x = pool.scores[c].double()
     tau = pool.scale[c]
-    at = group.x[0].index_select(0, group.flat)
+    ordered, at = x.sort().values, x.index_select(0, pool.group([c]).flat)
     near = torch.searchsorted(ordered, at + spline.cut * tau) - torch.searchsorted(ordered, at - spline.cut * tau)
     nodes, pairs = torch.stack([_grid.compress(ordered, tau, spline)[-1], near.sum().double()]).tolist()
     cost = {
@@ -407,56 +476,50 @@ def _far_choice(pool: _Pool, c: int, spline: _grid.Spline, pairs_ns: float) -> s
 
 def _dense_tasks(pool: _Pool, classes: list[int]) -> list[_Task]:
     """Group classes of like size, since a block is as tall as its largest class."""
-    tasks: list[_Task] = []
-    limit = _block_size(pool, classes)
-    members: list[int] = []
-    for c in sorted(classes, key=pool.count.__getitem__):
-        least, most = pool.count[(members or [c])[0]], pool.count[c]
-        if members and (most > 1.25 * least + 2 or (len(members) + 1) * most * pool.rows > limit):
-            tasks.append(_Task(method="dense", classes=members, most=pool.count[members[-1]]))
-            members = []
-        members = [*members, c]
-    if members:
-        tasks.append(_Task(method="dense", classes=members, most=pool.count[members[-1]]))
-    return tasks
-
-
-def _block_size(pool: _Pool, classes: list[int]) -> int:
-    """Pairs written out at once: few for a small pool, so that memory stays small too."""
     pairs = sum(pool.count[c] for c in classes) * pool.rows
-    return min(max(_BLOCK, pairs // 4), _MAX_BLOCK)
+    block = min(max(_BLOCK // 2, pairs // 4), _MAX_BLOCK)
+    groups: list[list[int]] = []
+    for c in sorted(classes, key=pool.count.__getitem__):
+        most = pool.count[c]
+        if (
+            groups
+            and most <= 1.25 * pool.count[groups[-1][0]] + 2
+            and (len(groups[-1]) + 1) * most * pool.rows <= block
+        ):
+            groups[-1].append(c)
+        else:
+            groups.append([c])
+    return [_Task(method="dense", classes=g, most=pool.count[g[-1]], block=block) for g in groups]
 
 
 # -- all pairs ---------------------------------------------------------------------------------------------------------
 
 
-def _dense(pool: _Pool, group: _Group, task: _Task) -> _Answer:
-    classes, rows = group.x.shape
-    live, most = pool.live, task.most
-    start = torch.tensor([0, *(pool.count[c] for c in task.classes)], device=group.x.device).cumsum(0)
-    rank = torch.arange(group.flat.shape[0], device=group.x.device) - start.index_select(0, group.owner)
-    slot = group.owner * most + rank
-    at = group.x.new_zeros(classes * most).scatter_(0, slot, group.x.view(-1).index_select(0, group.flat))
-    at = at.view(classes, most)
-    columns = group.x.new_empty(classes, rows, 2)
-    columns[..., 0] = 1.0 if pool.mass is None else pool.mass
-    columns[..., 1] = columns[..., 0] * group.mask
+def _dense(pool: _Pool, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
+    classes, rows, live, most = len(task.classes), pool.rows, pool.live, task.most
+    x = pool.pick(task.classes, pool.scores).double()
+    start = group.flat.new_tensor([0, *(pool.count[c] for c in task.classes)]).cumsum(0)
+    slot = torch.arange(group.flat.shape[0], device=x.device) - (start[:-1] - torch.arange(classes, device=x.device) * most).index_select(0, group.owner)
+
+    def pad(values: Tensor) -> Tensor:
+        return x.new_zeros(classes * most).scatter_(0, slot, values).view(classes, most)
+
+    at = pad(x.view(-1).index_select(0, group.flat))
+    columns = x.new_ones(classes, rows, 2) if pool.mass is None else pool.mass[:, None].repeat(classes, 1, 2)
+    columns[..., 1].mul_(pool.pick(task.classes, pool.mask))
     span = max(pool.span(c) for c in task.classes)
-    omega = torch.ones_like(group.scale[:1]).expand(group.flat.shape) if group.omega is None else group.omega
-    omega = group.x.new_zeros(classes * most).scatter_(0, slot, omega).view(classes, most)
-    itself: Tensor | float = 0.5
-    if group.mass is not None:
-        itself = 1 - group.x.new_zeros(classes * most).scatter_(0, slot, group.mass).view(classes, most) / 2
+    omega = pad(torch.ones_like(group.flat, dtype=x.dtype) if group.omega is None else group.omega)
+    itself = None if group.mass is None else 1 - pad(group.mass) / 2
     weight = omega.sum(1)
     safe = weight.where(weight > 0, 1.0)[:, None]
     precision = torch.zeros_like(weight)
-    pull = group.x.new_zeros(classes, 2, live)
+    pull = x.new_zeros(classes, 2, live)
     push = torch.empty_like(at)
-    step = max(1, _block_size(pool, task.classes) // (classes * rows))
+    step = max(1, task.block // (classes * rows))
     for low in range(0, most, step):
         part = slice(low, low + step)
-        block = _grid.pair_block(at[:, part], group.x, group.scale, span)
-        sums = torch.bmm(block, columns).add_(itself if isinstance(itself, float) else itself[:, part, None])
+        block = _grid.pair_block(at[:, part], x, group.scale, span)
+        sums = torch.bmm(block, columns).add_(0.5 if itself is None else itself[:, part, None])
         ratio = sums[..., 1] / sums[..., 0]
         precision += (omega[:, part] * ratio).sum(1)
         if live:
@@ -466,120 +529,137 @@ def _dense(pool: _Pool, group: _Group, task: _Task) -> _Answer:
             sums = torch.bmm(block, columns)
             push[:, part] = v * sums[..., 0] - u * sums[..., 1]
             pull += torch.bmm(torch.stack([u, v], 1), block[..., :live])
-    slope = None
     if live:
-        slope = pull[:, 0].mul_(columns[:, :live, 1]).addcmul_(pull[:, 1], columns[:, :live, 0], value=-1)
-        _add_at_positives(slope, group, push.view(-1).index_select(0, slot))
-    return _Answer(precision / safe[:, 0], weight, slope)
+        slope = pull[:, 1] * columns[:, :live, 0] - pull[:, 0] * columns[:, :live, 1]
+        _store(pool, group, slope.div_(group.scale), push.view(-1).index_select(0, slot))
+    return precision / safe[:, 0], weight
 
 
-def _add_at_positives(slope: Tensor, group: _Group, value: Tensor) -> None:
-    """Add one value for each positive to the rows of `slope`, [C, live], that are positives."""
-    live = slope.shape[1]
-    if live == group.x.shape[1]:
-        slope.view(-1).index_add_(0, group.flat, value)
-        return
-    index = group.owner * live + group.row.clamp(max=live - 1)
-    slope.view(-1).index_add_(0, index, value.masked_fill(group.row >= live, 0.0))
+def _store(pool: _Pool, group: _Group, slope: Tensor, push: Tensor) -> None:
+    """Keep a gradient [C, live] of float64, less push / tau at the positives, [N]."""
+    push = push / group.scale.view(-1).index_select(0, group.owner)
+    index, push = _among_live(pool, group, push)
+    slope = slope.contiguous()
+    slope.view(-1).index_add_(0, index, push, alpha=-1)
+    pool.put(group.classes, slope, pool.gradient)
+
+
+def _among_live(pool: _Pool, group: _Group, value: Tensor) -> tuple[Tensor, Tensor]:
+    """Flat indices into [C, live] of the positives that are live, and their values."""
+    if pool.live == pool.rows:
+        return group.flat, value
+    keep = _grid.nonzero(group.row < pool.live)
+    index = group.owner * pool.live + group.row
+    return index.index_select(0, keep), value.index_select(0, keep)
 
 
 # -- the grid ----------------------------------------------------------------------------------------------------------
 
 
-def _on_grid(pool: _Pool, group: _Group, task: _Task) -> _Answer:
+def _on_grid(pool: _Pool, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
     # Coordinates run downwards from the best score, so that the mass at smaller ones is the mass ranked above.
-    spline = task.spline
-    position = group.x.neg_().add_(group.high[:, None]).mul_((spline.kappa / group.scale)[:, None])
-    return _convolved(pool, group, position, task.length, spline)
+    x = pool.pick(task.classes, pool.scores)
+    high = group.scale.new_tensor([[pool.high[c]] for c in task.classes])
+    position = torch.empty(x.shape, dtype=torch.float64, device=x.device)
+    step = max(1, _grid.CHUNK // len(task.classes))
+    for low in range(0, pool.rows, step):
+        part = position[:, low : low + step]
+        torch.sub(high, x[:, low : low + step], out=part)
+        part.mul_(task.spline.kappa / group.scale)
+    return _convolved(pool, group, position, task.length, task.spline)
 
 
-def _far_on_grid(pool: _Pool, group: _Group, task: _Task) -> _Answer:
+def _far_on_grid(pool: _Pool, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
     spline = task.spline
-    ordered, order = group.x[0].sort(descending=True)
+    ordered, order = pool.scores[task.classes[0]].double().sort(descending=True)
     gapless = _grid.compress(ordered, pool.scale[task.classes[0]], spline)
     length = _grid.fft_length(int(gapless[-1]) + spline.cut * spline.kappa + 2 * spline.order)
     position = torch.empty_like(ordered).index_copy_(0, order, gapless)
     return _convolved(pool, group, position[None], length, spline)
 
 
-def _convolved(pool: _Pool, group: _Group, position: Tensor, length: int, spline: _grid.Spline) -> _Answer:
-    classes, rows = group.x.shape
-    live, size = pool.live, classes * length
+def _convolved(
+    pool: _Pool, group: _Group, position: Tensor, length: int, spline: _grid.Spline
+) -> tuple[Tensor, Tensor]:
+    classes, rows, live = len(group.classes), pool.rows, pool.live
     points = _grid.locate(position, length, spline)
-    at = points.take(group.flat)
-    mass = None if pool.mass is None else pool.mass.repeat(classes)
-    nodes = torch.stack([
-        _grid.spread(points, mass, size, spline),
-        _grid.spread(at, group.mass, size, spline),
-    ]).view(2, classes, length)
+    at = _grid.Stencil.of(points.take(group.flat), spline)
+    nodes = position.new_zeros(2, classes, length)
+    _grid.spread(points, None if pool.mass is None else pool.mass.repeat(classes), spline, nodes[0].view(-1))
+    at.spread(group.mass, nodes[1].view(-1))
     fields = _grid.convolve(nodes, spline, value=True, slope=live > 0)
-    sums = _grid.read(fields.view(-1, size), at, spline)
-    del nodes, fields
-    terms = _terms(group, sums[0], sums[1])
+    terms = _terms(group, at.read(fields[0, 0].view(-1)), at.read(fields[0, 1].view(-1)))
     if not live:
-        return _Answer(terms.precision, terms.weight, None)
-    nodes = torch.stack([_grid.spread(at, terms.u, size, spline), _grid.spread(at, terms.v, size, spline)])
-    fields = _grid.convolve(nodes.view(2, classes, length), spline, value=False, slope=True).view(2, size)
-    push = _grid.read(fields[:1], at, spline)[0]
-    if group.mass is not None:
-        push.mul_(group.mass)
-    push.addcmul_(terms.v, sums[2]).addcmul_(terms.u, sums[3], value=-1)
+        return terms.precision, terms.weight
+    # At the positives all parts are added in double precision, since they nearly cancel; elsewhere there is but one.
+    push = terms.u * at.read(fields[1, 1].view(-1)) - terms.v * at.read(fields[1, 0].view(-1))
+    nodes.zero_()
+    at.spread(terms.u, nodes[0].view(-1))
+    at.spread(terms.v, nodes[1].view(-1))
+    fields = _grid.convolve(nodes, spline, value=False, slope=True)[0]
+    pulled = at.read((fields[1] - fields[0]).view(-1))
+    push += pulled if group.mass is None else pulled * group.mass
+    push /= group.scale.view(-1).index_select(0, group.owner)
     if live < rows:
         points = _grid.Points(*(part.view(classes, rows)[:, :live].reshape(-1) for part in points))
-    slope = _grid.read(fields[1:], points, spline).view(classes, live).neg_()
+    slope = pool.gradient.new_empty(classes, live)
+    if len(group.classes) == pool.gradient.shape[0] == 1:
+        slope = pool.gradient
+    factor = (1 / group.scale).expand(classes, length).reshape(-1)
+    _grid.read(fields[1].view(-1), points, spline, factor, slope.view(-1))
     if pool.mass is not None:
         slope.mul_(pool.mass[:live])
-    _add_at_positives(slope, group, push)
-    return _Answer(terms.precision, terms.weight, slope)
+    index, push = _among_live(pool, group, push)
+    slope.view(-1).index_copy_(0, index, push.to(slope.dtype))
+    if slope is not pool.gradient:
+        pool.put(group.classes, slope, pool.gradient)
+    return terms.precision, terms.weight
 
 
 # -- windows on the sorted pool ----------------------------------------------------------------------------------------
 
 
-def _windows(pool: _Pool, group: _Group, task: _Task) -> _Answer:
-    tau = pool.scale[task.classes[0]]
-    ordered, order = group.x[0].sort()
+def _windows(pool: _Pool, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
+    (c,), reach = task.classes, task.spline.cut * pool.scale[task.classes[0]]
+    x = pool.scores[c].double()
+    ordered, order = x.sort()
     mass = torch.ones_like(ordered) if pool.mass is None else pool.mass.index_select(0, order)
-    both = torch.stack([mass, mass * group.mask[0].index_select(0, order)])
+    both = torch.stack([mass, mass * pool.mask[c].index_select(0, order)])
     running = torch.stack([_grid.step_sums(both[0]), _grid.step_sums(both[1])])
-    at = group.x[0].index_select(0, group.flat)
-    reach = task.spline.cut * tau
+    at = x.index_select(0, group.flat)
     low = torch.searchsorted(ordered, at - reach)
     high = torch.searchsorted(ordered, at + reach, right=True)
     sums = running[:, -1:] - running.index_select(1, high)
     slopes = torch.zeros_like(sums)
-    pieces = _grid.runs((high - low).tolist(), _BLOCK)
-    for first, last in pieces:
-        query, source = _near(low[first:last], high[first:last])
-        near = ordered.index_select(0, source).sub_(at[first:last].index_select(0, query)).div_(tau).sigmoid_()
+    runs = _grid.runs((high - low).tolist(), _BLOCK)
+
+    def near(part: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """All pairs of some positives and the scores in their windows, and the sigmoid of each."""
+        counts = high[part] - low[part]
+        query = torch.repeat_interleave(torch.arange(counts.shape[0], device=x.device), counts)
+        source = torch.arange(query.shape[0], device=x.device)
+        source += (low[part] - (counts.cumsum(0) - counts)).index_select(0, query)
+        apart = ordered.index_select(0, source) - at[part].index_select(0, query)
+        return query, source, apart.div_(pool.scale[c]).sigmoid_()
+
+    for part in runs:
+        query, source, value = near(part)
         weights = both.index_select(1, source)
-        sums[:, first:last].index_add_(1, query, weights * near)
-        if pool.live:
-            slopes[:, first:last].index_add_(1, query, weights.mul_(near.addcmul_(near, near, value=-1)))
+        sums[:, part].index_add_(1, query, weights * value)
+        slopes[:, part].index_add_(1, query, weights.mul_(value.addcmul_(value, value, value=-1)))
     terms = _terms(group, sums[0], sums[1])
     if not pool.live:
-        return _Answer(terms.precision, terms.weight, None)
+        return terms.precision, terms.weight
     pull = torch.zeros_like(ordered)
-    for first, last in pieces:
-        query, source = _near(low[first:last], high[first:last])
-        near = ordered.index_select(0, source).sub_(at[first:last].index_select(0, query)).div_(tau).sigmoid_()
-        near.addcmul_(near, near, value=-1)
-        weights = both.index_select(1, source)
-        force = weights[1].mul_(terms.u[first:last].index_select(0, query))
-        force.addcmul_(weights[0], terms.v[first:last].index_select(0, query), value=-1)
-        pull.index_add_(0, source, force.mul_(near))
-    slope = torch.empty_like(pull).index_copy_(0, order, pull)[None, : pool.live].contiguous()
-    _add_at_positives(slope, group, terms.v * slopes[0] - terms.u * slopes[1])
-    return _Answer(terms.precision, terms.weight, slope)
-
-
-def _near(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """List all pairs of a query and a sorted source in its window."""
-    counts = high - low
-    query = torch.repeat_interleave(torch.arange(counts.shape[0], device=counts.device), counts)
-    source = torch.arange(query.shape[0], device=counts.device)
-    source += (low - (counts.cumsum(0) - counts)).index_select(0, query)
-    return query, source
+    for part in runs:
+        query, source, value = near(part)
+        value.addcmul_(value, value, value=-1)
+        force = both[0].index_select(0, source).mul_(terms.v[part].index_select(0, query))
+        force.addcmul_(both[1].index_select(0, source), terms.u[part].index_select(0, query), value=-1)
+        pull.index_add_(0, source, force.mul_(value))
+    slope = torch.empty_like(pull).index_copy_(0, order, pull)[: pool.live] / pool.scale[c]
+    _store(pool, group, slope[None], terms.v * slopes[0] - terms.u * slopes[1])
+    return terms.precision, terms.weight
 
 
 _ENGINES = {"dense": _dense, "grid": _on_grid, "far": _far_on_grid, "window": _windows}
