@@ -55,9 +55,15 @@ def first_sentence(text: object) -> str:
 
     >>> first_sentence("Below 0.5 it is noise. Measured twice.")
     'Below 0.5 it is noise.'
+    >>> first_sentence("The line is 0.5. Above it, e.g. Adam helps.")
+    'The line is 0.5.'
     """
     parts = paragraphs(text)
-    return re.split(r"(?<=[^.\s]{2}[.!?])\s+(?=[A-Z])", parts[0], maxsplit=1)[0] if parts else ""
+    return (
+        re.split(r"(?<=[^.\s][.!?])(?<!e\.g\.)(?<!i\.e\.)\s+(?=[A-Z0-9])", parts[0], maxsplit=1)[0]
+        if parts
+        else ""
+    )
 
 
 def sentence(text: object) -> str:
