@@ -24,8 +24,9 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from imbalance_doctor.losses import _grid
+from imbalance_doctor.losses.base import Pool, RankingLoss
 
-__all__ = ["smooth_ap"]
+__all__ = ["SmoothAPLoss", "smooth_ap"]
 
 _SMALL_PAIRS = 400_000
 _WINDOW_NS = 80.0
@@ -663,3 +664,32 @@ def _windows(pool: _Pool, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
 
 
 _ENGINES = {"dense": _dense, "grid": _on_grid, "far": _far_on_grid, "window": _windows}
+
+
+class SmoothAPLoss(RankingLoss):
+    """Smooth average precision over a pool of scores; ``imbalanced_losses.SmoothAPLoss`` with its faults mended.
+
+    Time is nearly linear in the pool and memory proportional to it, so `max_pool_size` is rarely needed.
+
+    Parameters
+    ----------
+    num_classes, queue_size, temperature, reduction, ignore_index, update_queue_in_eval, gather_distributed
+        As for :class:`~imbalance_doctor.losses.base.RankingLoss`.
+    max_pool_size, cap, tau_scale, pos_numerator
+        Likewise.
+
+    Notes
+    -----
+    Each class is ranked by its own column. Scores trained by a softmax carry an offset for each row, which
+    cross-entropy does not see and ranking does: pass ``logits.log_softmax(1)`` then.
+    """
+
+    def _score(self, pool: Pool) -> tuple[Tensor, Tensor]:
+        return smooth_ap(
+            pool.scores,
+            pool.positive,
+            temperature=self._scaled_temperature(pool),
+            live=pool.live,
+            weight=self._numerator_weight(pool),
+            pool_weight=pool.pool_weight,
+        )

@@ -1,0 +1,274 @@
+"""Order statistics of every class at once, and what the losses built on thresholds share.
+
+``torch.quantile`` sorts, class after class, refuses half precision and more than 2**24 scores. Here one
+partition per class finds an order statistic on the CPU; elsewhere one sort serves all classes without waiting
+for the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = [
+    "Entries",
+    "Interpolation",
+    "anchor_pull",
+    "by_class",
+    "column_quantiles",
+    "entries",
+    "known_gradient",
+]
+
+Interpolation = Literal["linear", "lower", "higher", "nearest", "midpoint"]
+
+_TILE = 256  # rows copied at once: the tile stays in the cache while it is turned
+_SORT_BELOW = 2048  # numpy sorts short rows as fast as it partitions them
+_MANY = 6
+_TAIL = 2.7  # makes the kernel below as wide as the slope of a sigmoid of the same bandwidth
+_SPREAD = 0.1  # least bandwidth in standard deviations
+
+
+class Entries(NamedTuple):
+    """Positives, one entry for each row and class: row, class, weight in the mean, [E] each."""
+
+    row: Tensor
+    column: Tensor
+    weight: Tensor
+
+    def take(self, index: Tensor) -> Entries:
+        """Pick entries by mask or index."""
+        return Entries(self.row[index], self.column[index], self.weight[index])
+
+
+def entries(
+    positive: Tensor, weight: Tensor | None, pool_weight: Tensor | None, dtype: torch.dtype
+) -> Entries:
+    """List the positives, class after class.
+
+    Parameters
+    ----------
+    positive
+        bool [M, C].
+    weight, pool_weight
+        Factors of each row's weight, [M], or None for 1.
+    dtype
+        Type of the weights.
+
+    Returns
+    -------
+    Entries
+        Sorted by class, then by row.
+    """
+    rows = positive.shape[0]
+    mask = positive.t().contiguous()
+    if mask.device.type == "cpu":
+        flat = torch.from_numpy(np.flatnonzero(mask.numpy()))
+    else:
+        flat = mask.view(-1).nonzero().view(-1)
+    column = torch.div(flat, max(rows, 1), rounding_mode="floor")
+    row = flat - column * rows
+    factor = torch.ones(row.shape, dtype=dtype, device=row.device)
+    for one in (weight, pool_weight):
+        if one is not None:
+            factor = factor * one.detach().to(dtype)[row]
+    return Entries(row, column, factor)
+
+
+def by_class(value: Tensor, column: Tensor, classes: int) -> Tensor:
+    """Sum values [E, ...] over the entries of each class: [C, ...]."""
+    return value.new_zeros(classes, *value.shape[1:]).index_add_(0, column, value)
+
+
+# -- quantiles ---------------------------------------------------------------
+
+
+def _ranks(level: Tensor, count: Tensor, interpolation: Interpolation) -> tuple[Tensor, Tensor, Tensor]:
+    """Lower and upper order statistic of a quantile, counted from 0, and the share of the upper."""
+    rank = level * (count - 1)
+    low, high = rank.floor(), rank.ceil()
+    if interpolation == "higher":
+        low = high
+    elif interpolation == "lower":
+        high = low
+    elif interpolation == "nearest":
+        low = high = rank.round()
+    share = torch.full_like(rank, 0.5) if interpolation == "midpoint" else rank - low
+    return low, high, share
+
+
+def _between(low: Tensor, high: Tensor, share: Tensor) -> Tensor:
+    """Interpolate; equal ends are themselves, be they infinite."""
+    return torch.where(low == high, low, low + share.to(low) * (high - low))
+
+
+def _turned(scores: Tensor) -> np.ndarray:
+    """Copy scores [M, C] to rows of classes, [C, M]."""
+    source = scores.numpy()
+    out = np.empty(source.shape[::-1], dtype=source.dtype)
+    for low in range(0, source.shape[0], _TILE):
+        out[:, low : low + _TILE] = source[low : low + _TILE].T
+    return out
+
+
+def _order_statistics(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the values at some places of the sorted row; disorders the row. `places` ascend."""
+    found = np.empty(places.shape[0], dtype=values.dtype)
+    done = 0
+    for i, place in enumerate(places):
+        if values.shape[0] < _SORT_BELOW or places.shape[0] - i > _MANY:
+            values.sort()
+            found[i:] = values[places[i:] - done]
+            break
+        values.partition(place - done)
+        values = values[place - done :]
+        done = place
+        found[i] = values[0]
+    return found
+
+
+def column_quantiles(
+    scores: Tensor,
+    levels: Sequence[float] | Tensor,
+    interpolation: Interpolation,
+    *,
+    without: Entries | None = None,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """Return quantiles of each column.
+
+    Parameters
+    ----------
+    scores
+        float32 or float64 [M, C], M at least 1.
+    levels
+        In [0, 1], [L].
+    interpolation
+        Between order statistics, as ``torch.quantile`` names it. Ranks are computed in double precision.
+    without
+        Entries to leave out.
+    weight
+        How many rows each row stands for, [M]; None for 1.
+
+    Returns
+    -------
+    Tensor
+        [L, C]. Undefined for a column of which nothing is left, or that holds a NaN.
+    """
+    scores = scores.detach()
+    rows, classes = scores.shape
+    level = torch.as_tensor(levels, dtype=torch.float64, device=scores.device)[:, None]
+    missing = torch.zeros(classes, dtype=torch.float64, device=scores.device)
+    if without is not None:
+        gone = torch.ones_like(without.row) if weight is None else weight[without.row]
+        missing = by_class(gone.double(), without.column, classes)
+    total = float(rows) if weight is None else weight.sum(dtype=torch.float64)
+    low, high, share = _ranks(level, total - missing, interpolation)
+    if weight is not None:
+        ordered, running = _weighted_order(scores, without, weight)
+        return _between(_at_weight(ordered, running, low), _at_weight(ordered, running, high), share)
+    # Entries left out count as lowest, and shift the places of the others.
+    low, high = ((place + missing).clamp_(0, rows - 1).long() for place in (low, high))
+    if scores.device.type != "cpu":
+        ordered = _masked(scores, without).sort(0).values
+        return _between(ordered.gather(0, low), ordered.gather(0, high), share)
+    table = _turned(scores)
+    if without is not None:
+        table[without.column.numpy(), without.row.numpy()] = -np.inf
+    found = np.empty((classes, 2, level.shape[0]), dtype=table.dtype)
+    wanted = torch.stack([low, high]).permute(2, 0, 1).numpy()
+    for row, places, out in zip(table, wanted, found, strict=True):
+        distinct, back = np.unique(places, return_inverse=True)
+        out[:] = _order_statistics(row, distinct)[back].reshape(places.shape)
+    both = torch.from_numpy(found).permute(1, 2, 0)
+    return _between(both[0], both[1], share)
+
+
+def _masked(scores: Tensor, without: Entries | None) -> Tensor:
+    if without is None:
+        return scores
+    return scores.index_put((without.row, without.column), scores.new_tensor(-torch.inf))
+
+
+def _weighted_order(scores: Tensor, without: Entries | None, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each column sorted, and the running weight up to and with each row, float64."""
+    mass = weight.double()[:, None].expand(scores.shape)
+    if without is not None:
+        mass = mass.index_put((without.row, without.column), mass.new_zeros(()))
+    ordered, order = _masked(scores, without).sort(0)
+    return ordered, mass.gather(0, order).cumsum(0)
+
+
+def _at_weight(ordered: Tensor, running: Tensor, place: Tensor) -> Tensor:
+    """Return the first value whose running weight exceeds `place` [L, C]."""
+    index = torch.searchsorted(running.t().contiguous(), place.t().contiguous(), right=True).t()
+    return ordered.gather(0, index.clamp_(max=ordered.shape[0] - 1))
+
+
+# -- gradients ---------------------------------------------------------------
+
+
+class _KnownGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient)
+        ctx.rows, ctx.dtype = scores.shape[0], scores.dtype
+        return loss.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        out = (gradient * upstream[0]).to(ctx.dtype)
+        rest = ctx.rows - out.shape[0]
+        if rest:
+            out = torch.cat([out, out.new_zeros(rest, out.shape[1])])
+        return out, None, None
+
+
+def known_gradient(scores: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
+    """Attach to each class's loss [C] its gradient by the first rows of scores [live, C]; others get 0."""
+    result: Tensor = _KnownGradient.apply(scores, loss, gradient)  # type: ignore[no-untyped-call]
+    return result
+
+
+def anchor_pull(gradient: Tensor, scores: Tensor, threshold: Tensor, tau: Tensor, positives: Entries) -> None:
+    """Let live negatives near the threshold balance the pull on live positives.
+
+    A threshold moves with the scores that surround it. The reference library holds it constant, so nothing
+    keeps all scores from rising together for ever, and with them the threshold. Here each class's negatives
+    receive the opposite of its positives' gradient in proportion to :math:`(1 + (d / h)^2)^{-2}`, d being the
+    distance to the threshold: the derivative of a smoothed quantile. A common shift of all live scores then
+    has gradient 0, as it leaves the objective alone.
+
+    Parameters
+    ----------
+    gradient
+        Loss by live scores, [live, C], 0 at negatives; completed in place.
+    scores
+        Live scores, [live, C].
+    threshold
+        Of each class, [C].
+    tau
+        Temperature of each class, [C]; the bandwidth h is about this, or a tenth of the standard deviation of
+        the live negatives where that is more.
+    positives
+        The live positives.
+    """
+    rows, classes = scores.shape
+    away = scores - threshold
+    here = away[positives.row, positives.column]
+    count = (rows - by_class(torch.ones_like(here), positives.column, classes)).clamp_(min=1)
+    mean = (away.sum(0) - by_class(here, positives.column, classes)) / count
+    square = (away.square().sum(0) - by_class(here * here, positives.column, classes)) / count
+    spread = (square - mean * mean).clamp_(min=0).sqrt_().nan_to_num_(0.0, 0.0, 0.0)
+    width = _TAIL * torch.maximum(tau, _SPREAD * spread)
+    kernel = away.div_(width).square_().add_(1).square_().reciprocal_()
+    kernel.index_put_((positives.row, positives.column), kernel.new_zeros(()))
+    total = kernel.sum(0)
+    force = torch.where(total > 0, gradient.sum(0) / total, torch.zeros_like(total))
+    gradient.sub_(kernel.mul_(force))
