@@ -239,7 +239,7 @@ def gather_batch(batch: Batch) -> Batch:
         warnings.warn(
             f"all {len(table)} processes brought the same {sizes[0]} rows; they are used once. Either the"
             " logits were gathered before (then pass gather_distributed=False), or the processes read the same data"
-            " (then give each its own share, for example with DistributedSampler).",
+            " (then give each its own share, as DistributedSampler does).",
             UserWarning,
             stacklevel=2,
         )
