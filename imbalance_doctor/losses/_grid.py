@@ -266,7 +266,7 @@ class Stencil(NamedTuple):
         return field.index_select(0, self.node.view(-1)).view(self.node.shape).mul_(self.share).sum(0)
 
 
-def spread(points: Points, mass: Tensor | None, spline: Spline, out: Tensor) -> None:
+def spread(points: Points, mass: Tensor | None, spline: Spline, out: Tensor, work: Tensor) -> None:
     """Spread many point masses on the grid.
 
     Points of one cell share their polynomial, so only the moments of their offsets are summed, and one small product turns the moments
@@ -282,9 +282,11 @@ def spread(points: Points, mass: Tensor | None, spline: Spline, out: Tensor) -> 
         Resolution.
     out
         Node masses, zeros, float64 [size].
+    work
+        Room for intermediate results, float64 [2, order, size].
     """
     size = out.shape[0]
-    moments = out.new_zeros(spline.order, size)
+    moments = work[0].zero_()
     rows = moments.unbind()
     total = points.cell.shape[0]
     for low in range(0, total, CHUNK):
@@ -295,12 +297,15 @@ def spread(points: Points, mass: Tensor | None, spline: Spline, out: Tensor) -> 
             power.mul_(offset)
             moment.scatter_add_(0, cell, power)
     first = spline.order // 2 - 1
-    for m, node in enumerate((_pieces_on(spline.order, out.device) @ moments).unbind()):
+    torch.mm(_pieces_on(spline.order, out.device), moments, out=work[1])
+    for m, node in enumerate(work[1].unbind()):
         to, of = max(0, m - first), max(0, first - m)
         out[to : size - of].add_(node[of : size - to])
 
 
-def read(field: Tensor, points: Points, spline: Spline, factor: float | Tensor, out: Tensor) -> None:
+def read(  # noqa: PLR0913
+    field: Tensor, points: Points, spline: Spline, factor: float | Tensor, out: Tensor, work: Tensor
+) -> None:
     """Read one field at many points.
 
     Parameters
@@ -315,9 +320,13 @@ def read(field: Tensor, points: Points, spline: Spline, factor: float | Tensor, 
         Multiplies what is read: a number or one for each node, [size].
     out
         Takes the field at the points, any floating point type [N].
+    work
+        Room for intermediate results, float64 [2, order, size].
     """
     order, first, size = spline.order, spline.order // 2 - 1, field.shape[0]
-    shifted = field.new_zeros(order, size)
+    shifted = work[0]
+    shifted[:, :order] = 0.0
+    shifted[:, size - order :] = 0.0
     for m, row in enumerate(shifted.unbind()):
         of, to = max(0, m - first), max(0, first - m)
         torch.mul(
@@ -325,7 +334,8 @@ def read(field: Tensor, points: Points, spline: Spline, factor: float | Tensor, 
             factor if isinstance(factor, float) else factor[of : size - to],
             out=row[to : size - of],
         )
-    table = (_pieces_on(order, field.device).T @ shifted).unbind()
+    torch.mm(_pieces_on(order, field.device).T, shifted, out=work[1])
+    table = work[1].unbind()
     for low in range(0, points.cell.shape[0], CHUNK):
         cell, offset = points.cell[low : low + CHUNK], points.offset[low : low + CHUNK]
         value = table[-1].index_select(0, cell)
@@ -395,8 +405,8 @@ def step_sums(mass: Tensor) -> Tensor:
 # -- pairs written out -------------------------------------------------------------------------------------------------
 
 
-def pair_block(query: Tensor, source: Tensor, scale: Tensor, span: float) -> Tensor:
-    """Return sigmoid((source - query) / scale) for all pairs.
+def pair_block(query: Tensor, source: Tensor, scale: Tensor, span: float, out: Tensor) -> None:
+    """Write sigmoid((source - query) / scale) for all pairs.
 
     Parameters
     ----------
@@ -406,19 +416,17 @@ def pair_block(query: Tensor, source: Tensor, scale: Tensor, span: float) -> Ten
         Temperature, float64 [C, 1].
     span
         Bound on the range of all values in temperatures; below about 1,300 one exponential for each value serves all its pairs.
-
-    Returns
-    -------
-    Tensor
-        float64 [C, Q, S].
+    out
+        Takes the sigmoids, float64 [C, Q, S].
     """
     if span < EXP_SPAN:
         middle = (source.amin(1, keepdim=True) + source.amax(1, keepdim=True)) / 2
         rise = ((source - middle) / scale).exp_()[:, None, :]
-        block = rise + ((query - middle) / scale).exp_()[:, :, None]
-        return torch.div(rise, block, out=block)
-    block = source[:, None, :] - query[:, :, None]
-    return block.div_(scale[:, None]).sigmoid_()
+        torch.add(rise, ((query - middle) / scale).exp_()[:, :, None], out=out)
+        torch.div(rise, out, out=out)
+    else:
+        torch.sub(source[:, None, :], query[:, :, None], out=out)
+        out.div_(scale[:, :, None]).sigmoid_()
 
 
 def runs(counts: list[int], limit: int) -> list[slice]:
@@ -515,14 +523,14 @@ def pair_sums(
     points = locate(position[None], length, spline)
     at_source = Points(points.cell[:n_source], points.offset[:n_source])
     at_query = Points(points.cell[n_source:], points.offset[n_source:])
-    grid = x.new_zeros(1, 1, length)
-    spread(at_source, mass, spline, grid.view(-1))
+    grid, work = x.new_zeros(1, 1, length), x.new_empty(2, spline.order, length)
+    spread(at_source, mass, spline, grid.view(-1), work)
     fields = convolve(grid, spline, value=True, slope=True).view(2, -1)
     value, slope, pull = torch.empty_like(x), torch.empty_like(x), torch.empty_like(y)
-    read(fields[0], at_query, spline, 1.0, value)
-    read(fields[1], at_query, spline, 1 / tau, slope)
-    spread(at_query, weight, spline, grid.zero_().view(-1))
-    read(convolve(grid, spline, value=False, slope=True).view(-1), at_source, spline, -1 / tau, pull)
+    read(fields[0], at_query, spline, 1.0, value, work)
+    read(fields[1], at_query, spline, 1 / tau, slope, work)
+    spread(at_query, weight, spline, grid.zero_().view(-1), work)
+    read(convolve(grid, spline, value=False, slope=True).view(-1), at_source, spline, -1 / tau, pull, work)
     return PairSums(value, slope, pull if mass is None else pull.mul_(mass))
 
 
@@ -533,9 +541,11 @@ def _dense_pair_sums(
     ones = torch.ones_like(y) if mass is None else mass
     value, slope, pull = torch.empty_like(x), torch.empty_like(x), torch.zeros_like(y)
     step = max(1, 2 * CHUNK // y.shape[0])
+    buffer = x.new_empty(min(step, x.shape[0]), y.shape[0])
     for low in range(0, x.shape[0], step):
         part = slice(low, low + step)
-        block = pair_block(-x[None, part], -y[None], scale, span)[0]
+        block = buffer[: min(step, x.shape[0] - low)]
+        pair_block(-x[None, part], -y[None], scale, span, block[None])
         value[part] = block @ ones
         block.addcmul_(block, block, value=-1)
         slope[part] = block @ ones

@@ -29,6 +29,7 @@ from imbalance_doctor.losses.base import Pool, RankingLoss
 __all__ = ["SmoothAPLoss", "smooth_ap"]
 
 _SMALL_PAIRS = 400_000
+_NUMPY_BLOCK = 16_384
 _WINDOW_NS = 80.0
 _BLOCK = 65_536
 _MAX_BLOCK = 262_144
@@ -167,61 +168,97 @@ def _small(
     weight: Tensor | None,
     pool_weight: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor] | None:
-    """One class, few pairs, on the CPU: all pairs in numpy, whose calls cost a fraction of torch's. None where it does not apply."""
+    """One class with few pairs on the CPU, with the least overhead; None for anything else, degenerate inputs included."""
     rows, classes = scores.shape
     if classes != 1 or scores.device.type != "cpu" or scores.element_size() < 4 or not 1 < rows <= _SMALL_PAIRS:  # noqa: PLR2004
         return None
-    at = positive.numpy().ravel().nonzero()[0]
+    mask = positive.numpy().ravel()
     x = scores.detach().numpy().ravel().astype(np.float64)
-    low, high, tau = float(x.min()), float(x.max()), float(scale[0])
-    if not (0 < at.size < rows and at.size * rows <= _SMALL_PAIRS and tau > 0 and high - low < _grid.EXP_SPAN * tau):
+    count, tau = int(np.count_nonzero(mask)), float(scale[0])
+    low, high = float(x.min()), float(x.max())
+    if not (
+        0 < count < rows and count * rows <= _SMALL_PAIRS and tau > 0 and high - low < _grid.EXP_SPAN * tau
+    ):
         return None
     mass = None if pool_weight is None else pool_weight.detach().numpy().astype(np.float64)
-    omega = np.ones(at.size) if weight is None else weight.detach().numpy().astype(np.float64)[at]
-    itself = 0.5 if mass is None else 1 - mass[at] / 2
+    omega = mass
+    if weight is not None:
+        omega = weight.detach().numpy().astype(np.float64)
+        omega = omega if mass is None else omega * mass
+    gradient = torch.empty(1, live, dtype=torch.float64 if scores.dtype == torch.float64 else torch.float32)
+    precision, total = _dense_class(x, mask, mass, omega, tau, gradient.numpy()[0])
+    loss = 1 - precision if total > 0 else float("nan")
+    return torch.full((1,), loss, dtype=gradient.dtype), torch.full((1,), total > 0), gradient
+
+
+def _dense_class(
+    x: np.ndarray,
+    mask: np.ndarray,
+    mass: np.ndarray | None,
+    omega: np.ndarray | None,
+    tau: float,
+    gradient: np.ndarray,
+) -> tuple[float, float]:
+    """All pairs of one class in numpy, whose calls cost a fraction of torch's: precision and weight of the positives.
+
+    The range of `x`, float64 [M], must be below `EXP_SPAN` temperatures. `gradient`, [live], takes the loss's gradient.
+    """
+    order = np.concatenate([mask.nonzero()[0], (~mask).nonzero()[0]])
+    count = int(np.count_nonzero(mask))
+    rise = x[order]
+    rise -= (rise.min() + rise.max()) / 2
+    rise /= tau
+    np.exp(rise, out=rise)
+    own: float | np.ndarray = 0.5
+    ones = np.ones_like(rise)  # sums as products: BLAS is faster at them
     if mass is not None:
-        omega = omega * mass[at]
-    total = float(omega.sum())
-    kind = torch.float64 if scores.dtype == torch.float64 else torch.float32
-    if not total > 0:
-        return torch.full((1,), torch.nan, dtype=kind), torch.zeros(1, dtype=torch.bool), torch.zeros(1, live, dtype=kind)
-    rise = np.exp((x - (low + high) / 2) / tau)
-    above, positive_above, push = np.empty((3, at.size))
-    pull, positive_pull = np.zeros(rows), np.zeros(at.size)
-    step = max(1, _grid.CHUNK // (2 * rows))
-    for first in range(0, at.size, step):
-        part = slice(first, first + step)
-        block = rise + rise[at[part], None]
-        np.divide(rise, block, out=block)
+        ones = mass = mass[order]
+        own = 1 - mass[:count, None] / 2
+    weights = np.ones(count) if omega is None else omega[order[:count]]
+    total = float(weights.sum())
+    scaled = weights / total if total > 0 else np.zeros(count)
+    wanted = gradient.size > 0
+    precision = 0.0
+    pull, push = np.zeros((2, x.size)), np.empty(count)
+    step = max(1, _NUMPY_BLOCK // x.size)
+    block = np.empty((min(step, count), x.size))
+    square = np.empty_like(block) if wanted else block
+    sums = np.empty((len(block), 2))
+    for first in range(0, count, step):
+        part = slice(first, min(first + step, count))
+        size = part.stop - first
+        now, again, above = block[:size], square[:size], sums[:size]
+        np.add(rise, rise[part, None], out=now)
+        np.divide(rise, now, out=now)
+        np.matmul(now, ones, out=above[:, 0])
+        np.matmul(now[:, :count], ones[:count], out=above[:, 1])
+        above += own if isinstance(own, float) else own[part]
+        ratio = above[:, 1] / above[:, 0]
+        precision += float(scaled[part] @ ratio)
+        if wanted:
+            np.multiply(now, now, out=again)
+            now -= again
+            force = np.empty((2, size))
+            np.divide(scaled[part], above[:, 0], out=force[0])
+            np.multiply(force[0], ratio, out=force[1])
+            np.matmul(now, ones, out=above[:, 0])
+            np.matmul(now[:, :count], ones[:count], out=above[:, 1])
+            push[part] = force[0] * above[:, 1] - force[1] * above[:, 0]
+            pull += force @ now
+    if wanted:
+        slope = pull[1]
+        slope[:count] -= pull[0, :count]
         if mass is not None:
-            above[part] = block @ mass
-            positive_above[part] = block[:, at] @ mass[at]
+            slope *= mass
+        slope[:count] += push
+        slope /= tau
+        if gradient.size == x.size:
+            gradient[order] = slope
         else:
-            above[part] = block.sum(1)
-            positive_above[part] = block[:, at].sum(1)
-        if not live:
-            continue
-        a, b = positive_above[part], above[part]
-        own = itself if isinstance(itself, float) else itself[part]
-        u = omega[part] / ((b + own) * total)
-        v = u * (a + own) / (b + own)
-        block -= block * block
-        among = block[:, at]
-        if mass is not None:
-            push[part] = v * (block @ mass) - u * (among @ mass[at])
-        else:
-            push[part] = v * block.sum(1) - u * among.sum(1)
-        pull -= v @ block
-        positive_pull += u @ among
-    precision = float((omega * ((positive_above + itself) / (above + itself))).sum()) / total
-    gradient = torch.zeros(1, live, dtype=kind)
-    if live:
-        pull[at] += positive_pull
-        if mass is not None:
-            pull *= mass
-        pull[at] += push
-        np.divide(pull[:live], -tau, out=gradient[0].numpy(), casting="same_kind")
-    return torch.full((1,), 1 - precision, dtype=kind), torch.ones(1, dtype=torch.bool), gradient
+            whole = np.empty(x.size)
+            whole[order] = slope
+            gradient[:] = whole[: gradient.size]
+    return precision, total
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -499,39 +536,53 @@ def _dense_tasks(pool: _Pool, classes: list[int]) -> list[_Task]:
 def _dense(pool: _Pool, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
     classes, rows, live, most = len(task.classes), pool.rows, pool.live, task.most
     x = pool.pick(task.classes, pool.scores).double()
-    start = group.flat.new_tensor([0, *(pool.count[c] for c in task.classes)]).cumsum(0)
-    slot = torch.arange(group.flat.shape[0], device=x.device) - (start[:-1] - torch.arange(classes, device=x.device) * most).index_select(0, group.owner)
+    before = group.flat.new_tensor([0, *(pool.count[c] for c in task.classes[:-1])]).cumsum(0)
+    first = torch.arange(classes, device=x.device) * most
+    slot = torch.arange(group.flat.shape[0], device=x.device) + (first - before).index_select(0, group.owner)
 
     def pad(values: Tensor) -> Tensor:
-        return x.new_zeros(classes * most).scatter_(0, slot, values).view(classes, most)
+        return values.new_zeros(classes * most).scatter_(0, slot, values).view(classes, most)
 
-    at = pad(x.view(-1).index_select(0, group.flat))
-    columns = x.new_ones(classes, rows, 2) if pool.mass is None else pool.mass[:, None].repeat(classes, 1, 2)
-    columns[..., 1].mul_(pool.pick(task.classes, pool.mask))
-    span = max(pool.span(c) for c in task.classes)
-    omega = pad(torch.ones_like(group.flat, dtype=x.dtype) if group.omega is None else group.omega)
-    itself = None if group.mass is None else 1 - pad(group.mass) / 2
+    ones = torch.ones_like(group.flat, dtype=x.dtype)
+    at, column = pad(x.view(-1).index_select(0, group.flat)), pad(group.row)[:, None, :]
+    among = pad(ones if group.mass is None else group.mass)[:, :, None]
+    omega = pad(ones if group.omega is None else group.omega)
+    itself = None if group.mass is None else 1 - among / 2
     weight = omega.sum(1)
     safe = weight.where(weight > 0, 1.0)[:, None]
+    span = max(pool.span(c) for c in task.classes)
+    step = min(most, max(1, task.block // (classes * rows)))
+    buffer = x.new_empty(classes * step * rows)
+
+    def sums(block: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Row sums of a block over the pool and over the positives, and its columns at the positives."""
+        part = block.gather(2, column.expand(-1, block.shape[1], -1))
+        return block.sum(2) if pool.mass is None else block @ pool.mass, (part @ among)[..., 0], part
+
     precision = torch.zeros_like(weight)
-    pull = x.new_zeros(classes, 2, live)
+    pull, positive_pull = x.new_zeros(classes, 1, live), x.new_zeros(classes, 1, most)
     push = torch.empty_like(at)
-    step = max(1, task.block // (classes * rows))
     for low in range(0, most, step):
-        part = slice(low, low + step)
-        block = _grid.pair_block(at[:, part], x, group.scale, span)
-        sums = torch.bmm(block, columns).add_(0.5 if itself is None else itself[:, part, None])
-        ratio = sums[..., 1] / sums[..., 0]
-        precision += (omega[:, part] * ratio).sum(1)
+        rank = slice(low, min(low + step, most))
+        block = buffer[: classes * (rank.stop - low) * rows].view(classes, -1, rows)
+        _grid.pair_block(at[:, rank], x, group.scale, span, block)
+        b, a, _ = sums(block)
+        own: Tensor | float = 0.5 if itself is None else itself[:, rank, 0]
+        b += own
+        a += own
+        ratio = a / b
+        precision += (omega[:, rank] * ratio).sum(1)
         if live:
-            u = omega[:, part] / (sums[..., 0] * safe)
+            u = omega[:, rank] / (b * safe)
             v = u * ratio
             block.addcmul_(block, block, value=-1)
-            sums = torch.bmm(block, columns)
-            push[:, part] = v * sums[..., 0] - u * sums[..., 1]
-            pull += torch.bmm(torch.stack([u, v], 1), block[..., :live])
+            b, a, part = sums(block)
+            push[:, rank] = v * b - u * a
+            pull += v[:, None, :] @ block[..., :live]
+            positive_pull += u[:, None, :] @ part
     if live:
-        slope = pull[:, 1] * columns[:, :live, 0] - pull[:, 0] * columns[:, :live, 1]
+        slope = pull[:, 0] if pool.mass is None else pull[:, 0] * pool.mass[:live]
+        push += among[..., 0] * positive_pull[:, 0]
         _store(pool, group, slope.div_(group.scale), push.view(-1).index_select(0, slot))
     return precision / safe[:, 0], weight
 
@@ -583,10 +634,11 @@ def _convolved(
     pool: _Pool, group: _Group, position: Tensor, length: int, spline: _grid.Spline
 ) -> tuple[Tensor, Tensor]:
     classes, rows, live = len(group.classes), pool.rows, pool.live
+    work = position.new_empty(2, spline.order, classes * length)
     points = _grid.locate(position, length, spline)
     at = _grid.Stencil.of(points.take(group.flat), spline)
     nodes = position.new_zeros(2, classes, length)
-    _grid.spread(points, None if pool.mass is None else pool.mass.repeat(classes), spline, nodes[0].view(-1))
+    _grid.spread(points, None if pool.mass is None else pool.mass.repeat(classes), spline, nodes[0].view(-1), work)
     at.spread(group.mass, nodes[1].view(-1))
     fields = _grid.convolve(nodes, spline, value=True, slope=live > 0)
     terms = _terms(group, at.read(fields[0, 0].view(-1)), at.read(fields[0, 1].view(-1)))
@@ -607,7 +659,7 @@ def _convolved(
     if len(group.classes) == pool.gradient.shape[0] == 1:
         slope = pool.gradient
     factor = (1 / group.scale).expand(classes, length).reshape(-1)
-    _grid.read(fields[1].view(-1), points, spline, factor, slope.view(-1))
+    _grid.read(fields[1].view(-1), points, spline, factor, slope.view(-1), work)
     if pool.mass is not None:
         slope.mul_(pool.mass[:live])
     index, push = _among_live(pool, group, push)
