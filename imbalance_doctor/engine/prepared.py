@@ -2,7 +2,7 @@
 
 ``rules/prepared.jsonl`` only saves time. Each line carries the checksum of the file it was made from and is
 used while that still fits; a rule that was changed or added since is read from its own file. To write it
-anew: ``python -m imbalance_doctor.engine.prepared``.
+anew: ``python -m imbalance_doctor.engine``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import asdict, fields
 from typing import Any, Self
 
 from imbalance_doctor.engine.expression import Expression
-from imbalance_doctor.engine.loader import MeritClaim, Param, Rule, builtin_root, builtin_rule
+from imbalance_doctor.engine.loader import MeritClaim, Param, Rule, builtin_rule
 from imbalance_doctor.engine.template import Template, parse_template
 from imbalance_doctor.evidence import Location
 from imbalance_doctor.facts.base import fact_specs
@@ -102,14 +102,3 @@ def _rule(name: str, data: bytes, line: Mapping[str, Any]) -> Rule:
         merit=None if line["merit"] is None else MeritClaim(**line["merit"]),
         examples_source=lambda: builtin_rule(name, data).examples,
     )
-
-
-def main() -> None:
-    """Write the file anew."""
-    root = builtin_root()
-    files = {f"{path.parent.name}/{path.name}": path.read_bytes() for path in root.glob("*/*.yaml")}
-    (root / FILE_NAME).write_text(prepare(files), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from imbalance_doctor.evidence import LOSS_DEFAULTS, RANKING_LOSSES, TrainingPlan
 from imbalance_doctor.facts.base import Facts
 
@@ -40,16 +38,12 @@ _ARGUMENTS = {
 
 
 def code_for(plan: TrainingPlan, facts: Facts) -> dict[str, str]:
-    """Return code by title, the simplest that does the job first.
-
-    Our own losses are named only where this installation holds them.
-    """
+    """Return code by title, the simplest that does the job first."""
     titles: dict[str, str] = {}
     if plan.loss not in RANKING_LOSSES:
         titles["torch"] = _plain_torch(plan)
     if plan.loss in CLASS_NAMES:
-        if find_spec(f"imbalance_doctor.losses.{plan.loss.replace('-', '_')}") is not None:
-            titles["imbalance_doctor"] = _library(plan, "imbalance_doctor.losses")
+        titles["imbalance_doctor"] = _library(plan, "imbalance_doctor.losses")
         titles["imbalanced_losses"] = _library(plan, "imbalanced_losses")
     return {title: text + _bias(plan, facts) for title, text in titles.items()}
 

@@ -44,7 +44,7 @@ def test_all_ways_of_reading_agree(path):
     late = builtin_rule(name, data)
     assert "examples" not in vars(late), "examples come last in the file, so that they can be read late"
     prepared = PREPARED.rule(name, data)
-    assert prepared is not None, "run python -m imbalance_doctor.engine.prepared after changing rules"
+    assert prepared is not None, "run python -m imbalance_doctor.engine after changing rules"
     for rule in (late, prepared):
         assert rule.builtin
         assert rule.path == f"rules/{name}"
