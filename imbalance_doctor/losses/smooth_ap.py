@@ -527,7 +527,7 @@ def _dense_tasks(pool: _Pool, classes: list[int]) -> list[_Task]:
             groups[-1].append(c)
         else:
             groups.append([c])
-    return [_Task(method="dense", classes=g, most=pool.count[g[-1]], block=block) for g in groups]
+    return [_Task(method="dense", classes=sorted(g), most=pool.count[g[-1]], block=block) for g in groups]
 
 
 # -- all pairs ---------------------------------------------------------------------------------------------------------
@@ -539,6 +539,8 @@ def _dense(pool: _Pool, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
     before = group.flat.new_tensor([0, *(pool.count[c] for c in task.classes[:-1])]).cumsum(0)
     first = torch.arange(classes, device=x.device) * most
     slot = torch.arange(group.flat.shape[0], device=x.device) + (first - before).index_select(0, group.owner)
+
+    mass = x.new_ones(rows) if pool.mass is None else pool.mass  # a product is faster than a sum
 
     def pad(values: Tensor) -> Tensor:
         return values.new_zeros(classes * most).scatter_(0, slot, values).view(classes, most)
@@ -557,7 +559,7 @@ def _dense(pool: _Pool, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
     def sums(block: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Row sums of a block over the pool and over the positives, and its columns at the positives."""
         part = block.gather(2, column.expand(-1, block.shape[1], -1))
-        return block.sum(2) if pool.mass is None else block @ pool.mass, (part @ among)[..., 0], part
+        return block @ mass, (part @ among)[..., 0], part
 
     precision = torch.zeros_like(weight)
     pull, positive_pull = x.new_zeros(classes, 1, live), x.new_zeros(classes, 1, most)
