@@ -1,21 +1,25 @@
-"""Near-linear sums of sigmoid kernels over a pool of scores.
+r"""Near-linear sums of sigmoid kernels over a pool of scores.
 
 Smooth ranking losses need, at many points :math:`x_i`, the sums
 
-.. math::  S(x_i) = \\sum_j m_j \\, \\sigma((x_i - y_j) / \\tau), \\qquad S'(x_i) = \\sum_j m_j \\, \\sigma'((x_i - y_j) / \\tau)
+.. math::  S(x_i) = \sum_j m_j \, \sigma((x_i - y_j) / \tau), \qquad S'(x_i) = \sum_j m_j \, \sigma'((x_i - y_j) / \tau)
 
-Written out they cost one sigmoid for every pair. They are convolutions of point masses with a fixed smooth kernel, so a grid does
-the same work in nearly linear time (a non-uniform FFT in one dimension, as in particle-mesh Ewald summation):
+Written out they cost one sigmoid for every pair. They are convolutions of point masses with a fixed smooth
+kernel, so a grid does the same work in nearly linear time (a non-uniform FFT in one dimension, as in
+particle-mesh Ewald summation):
 
-1. spread the masses on a grid of spacing :math:`\\tau / \\kappa` with cardinal B-splines of even order ``p``;
-2. convolve. The sigmoid is split into a step, which a cumulative sum applies exactly, and a compact remainder, which one FFT applies.
-   The kernel's spectrum is divided by the square of the B-spline symbol, once for the spreading and once for the reading;
+1. spread the masses on a grid of spacing :math:`\tau / \kappa` with cardinal B-splines of even order ``p``;
+2. convolve. The sigmoid is split into a step, which a cumulative sum applies exactly, and a compact
+   remainder, which one FFT applies. The kernel's spectrum is divided by the square of the B-spline symbol,
+   once for the spreading and once for the reading;
 3. read the result at the points with the same B-splines.
 
-The error falls like :math:`(p / 2\\pi^2\\kappa)^p`: about 1e-9 of the kernel's height for ``p=4, kappa=16`` and for ``p=6, kappa=5``, and
-1e-13 for ``p=8, kappa=8``. All sums are kept in double precision whatever the scores' type.
+The error falls like :math:`(p / 2\pi^2\kappa)^p`: about 1e-9 of the kernel's height for ``p=4, kappa=16`` and
+for ``p=6, kappa=5``, and 1e-13 for ``p=8, kappa=8``. All sums are kept in double precision whatever the
+scores' type.
 
-Source of the scheme: Essmann et al. 1995, "A smooth particle mesh Ewald method"; Unser 1999, "Splines: a perfect fit" (the symbol).
+Source of the scheme: Essmann et al. 1995, "A smooth particle mesh Ewald method"; Unser 1999, "Splines: a
+perfect fit" (the symbol).
 """
 
 from __future__ import annotations
@@ -110,7 +114,8 @@ def spline_for(dtype: torch.dtype, points: int, span: float) -> Spline:
     Returns
     -------
     Spline
-        A low order on a fine grid where points outnumber nodes, a higher order on a coarse grid where they do not.
+        A low order on a fine grid where points outnumber nodes, a higher order on a coarse grid where they do
+        not.
     """
     if dtype == torch.float64:
         return EXACT
@@ -122,7 +127,7 @@ def grid_ns(points: int, nodes: int) -> float:
     return 80.0 * points + 120.0 * nodes + 100_000.0
 
 
-# -- the B-spline ------------------------------------------------------------------------------------------------------
+# -- the B-spline ----------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=8)
@@ -185,17 +190,19 @@ def _new_spectra(length: int, spline: Spline, device: torch.device) -> Tensor:
     inverse = _symbol(spline.order, omega) ** -2.0
     step = np.zeros_like(omega)
     step[1:] = -0.5 / np.tan(omega[1:] / 2)
-    spectra = np.stack([
-        np.fft.rfft(remainder) * inverse + 1j * (inverse - 1) * step,
-        np.fft.rfft(slope) * inverse,
-    ])
+    spectra = np.stack(
+        [
+            np.fft.rfft(remainder) * inverse + 1j * (inverse - 1) * step,
+            np.fft.rfft(slope) * inverse,
+        ]
+    )
     return torch.as_tensor(spectra, device=device)
 
 
 _cached_spectra = lru_cache(maxsize=32)(_new_spectra)
 
 
-# -- spreading, convolving, reading ------------------------------------------------------------------------------------
+# -- spreading, convolving, reading ----------------------------------------------------------------
 
 
 class Points(NamedTuple):
@@ -269,8 +276,8 @@ class Stencil(NamedTuple):
 def spread(points: Points, mass: Tensor | None, spline: Spline, out: Tensor, work: Tensor) -> None:
     """Spread many point masses on the grid.
 
-    Points of one cell share their polynomial, so only the moments of their offsets are summed, and one small product turns the moments
-    of all cells into node masses.
+    Points of one cell share their polynomial, so only the moments of their offsets are summed, and one small
+    product turns the moments of all cells into node masses.
 
     Parameters
     ----------
@@ -303,7 +310,7 @@ def spread(points: Points, mass: Tensor | None, spline: Spline, out: Tensor, wor
         out[to : size - of].add_(node[of : size - to])
 
 
-def read(  # noqa: PLR0913
+def read(
     field: Tensor, points: Points, spline: Spline, factor: float | Tensor, out: Tensor, work: Tensor
 ) -> None:
     """Read one field at many points.
@@ -361,7 +368,8 @@ def convolve(nodes: Tensor, spline: Spline, *, slope: bool, value: bool) -> Tens
     Returns
     -------
     Tensor
-        float64 [K, F, C, length], the value first: at node n the sum over nodes m of mass(m) * kernel((n - m) / kappa).
+        float64 [K, F, C, length], the value first: at node n the sum over nodes m of mass(m) * kernel((n - m)
+        / kappa).
     """
     length = nodes.shape[-1]
     spectra = _spectra(length, spline, nodes.device)[0 if value else 1 : 2 if slope else 1]
@@ -391,7 +399,8 @@ def compress(ordered: Tensor, scale: float, spline: Spline) -> Tensor:
     Returns
     -------
     Tensor
-        Coordinates in nodes, float64 [N], ascending from 0. A gap beyond the reach changes nothing: there the sigmoid is a step.
+        Coordinates in nodes, float64 [N], ascending from 0. A gap beyond the reach changes nothing: there the
+        sigmoid is a step.
     """
     gaps = ordered.diff().abs_().div_(scale).clamp_(max=float(spline.cut)).mul_(spline.kappa)
     return torch.cat([gaps.new_zeros(1), gaps.cumsum_(0)])
@@ -402,7 +411,7 @@ def step_sums(mass: Tensor) -> Tensor:
     return torch.cat([mass.new_zeros(1), mass.cumsum(0)])
 
 
-# -- pairs written out -------------------------------------------------------------------------------------------------
+# -- pairs written out -----------------------------------------------------------------------------
 
 
 def pair_block(query: Tensor, source: Tensor, scale: Tensor, span: float, out: Tensor) -> None:
@@ -415,7 +424,8 @@ def pair_block(query: Tensor, source: Tensor, scale: Tensor, span: float, out: T
     scale
         Temperature, float64 [C, 1].
     span
-        Bound on the range of all values in temperatures; below about 1,300 one exponential for each value serves all its pairs.
+        Bound on the range of all values in temperatures; below about 1,300 one exponential for each value
+        serves all its pairs.
     out
         Takes the sigmoids, float64 [C, Q, S].
     """
@@ -488,7 +498,8 @@ def pair_sums(
     Returns
     -------
     PairSums
-        Sums and both gradients. Nothing is recorded for autograd: the caller uses the gradients in a function of its own.
+        Sums and both gradients. Nothing is recorded for autograd: the caller uses the gradients in a function
+        of its own.
 
     Raises
     ------
@@ -511,7 +522,9 @@ def pair_sums(
     spline = spline_for(query.dtype, n_query + n_source, span)
     nodes = min(span, float(spline.cut) * (n_query + n_source)) * spline.kappa
     if method == "auto":
-        method = "dense" if DENSE_NS * n_query * n_source <= grid_ns(n_query + n_source, int(nodes)) else "grid"
+        method = (
+            "dense" if DENSE_NS * n_query * n_source <= grid_ns(n_query + n_source, int(nodes)) else "grid"
+        )
     if method == "dense":
         return _dense_pair_sums(x, y, tau, weight, mass, span)
     if span * spline.kappa > 8 * (n_query + n_source) + CHUNK:

@@ -1,38 +1,29 @@
-"""Smooth average precision (Smooth-AP), in nearly linear time and O(pool) memory.
+r"""Smooth average precision (Smooth-AP), in nearly linear time and O(pool) memory.
 
-For a class with positives P in a pool of M scores, with :math:`D_{ij} = \\sigma((s_j - s_i) / \\tau)`,
+For a class with positives P in a pool of M scores, with :math:`D_{ij} = \sigma((s_j - s_i) / \tau)`,
 
 .. math::
 
-    R_i = 1 + \\sum_{j \\ne i} D_{ij}, \\quad R^+_i = 1 + \\sum_{j \\in P, j \\ne i} D_{ij}, \\quad
-    AP = \\frac{\\sum_{i \\in P} w_i R^+_i / R_i}{\\sum_{i \\in P} w_i}, \\quad loss = 1 - AP
+    R_i = 1 + \sum_{j \ne i} D_{ij}, \quad R^+_i = 1 + \sum_{j \in P, j \ne i} D_{ij}, \quad
+    AP = \frac{\sum_{i \in P} w_i R^+_i / R_i}{\sum_{i \in P} w_i}, \quad loss = 1 - AP
 
 Ties count one half. As the temperature goes to 0 the value becomes average precision. All scores equal give
 ``1 - (P + 1) / (M + 1)``.
 
-Source: Brown, Xie, Kalogeiton, Zisserman 2020, "Smooth-AP: smoothing the path towards large-scale image retrieval", equations 5 and 6.
+Source: Brown, Xie, Kalogeiton, Zisserman 2020, "Smooth-AP: smoothing the path towards large-scale image
+retrieval", equations 5 and 6.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from imbalance_doctor.losses import _grid
+from imbalance_doctor.losses import _average_precision, _grid
 from imbalance_doctor.losses.base import Pool, RankingLoss
 
 __all__ = ["SmoothAPLoss", "smooth_ap"]
-
-_SMALL_PAIRS = 400_000
-_NUMPY_BLOCK = 16_384
-_WINDOW_NS = 80.0
-_BLOCK = 65_536
-_MAX_BLOCK = 262_144
 
 
 def smooth_ap(
@@ -47,36 +38,42 @@ def smooth_ap(
 ) -> tuple[Tensor, Tensor]:
     """Return 1 - Smooth-AP of every class over a pool.
 
-    The gradient is computed with the value, and only the gradient of the live rows is kept: O(live * C) memory. Sums are in double
-    precision whatever the type of the scores, also under autocast. Second derivatives are not available.
+    The gradient is computed with the value, and only the gradient of the live rows is kept: O(live * C)
+    memory. Sums are in double precision whatever the type of the scores, also under autocast. Second
+    derivatives are not available.
 
     Parameters
     ----------
     scores
-        Scores of the pool, floating point [M, C]. Infinities count as limits: they rank above or below everything finite, tie among
-        themselves, and get gradient 0. A NaN makes the loss and the gradient of its class NaN.
+        Scores of the pool, floating point [M, C]. Infinities count as limits: they rank above or below
+        everything finite, tie among themselves, and get gradient 0. A NaN makes the loss and the gradient of
+        its class NaN.
     positive
         Which rows are positive for which class, bool [M, C]; rows may be positive for several classes.
     temperature
-        Width of the sigmoid in units of the scores, above 0: a number, or one for each class, [C]. No gradient.
+        Width of the sigmoid in units of the scores, above 0: a number, or one for each class, [C]. No
+        gradient.
     live
         Rows ``[0, live)`` receive gradient, the others are constants; None for all.
     weight
         Weight w of each row in the mean over positives, at least 0, [M]; ranks ignore it. None for 1.
     pool_weight
-        How many rows each row stands for, at least 0, [M]: the inverse inclusion probabilities of a capped pool. Multiplies the row in
-        both rank sums and in the mean over positives; the 1 that stands for the ranked row itself stays 1. None for 1.
+        How many rows each row stands for, at least 0, [M]: the inverse inclusion probabilities of a capped
+        pool. Multiplies the row in both rank sums and in the mean over positives; the 1 that stands for the
+        ranked row itself stays 1. None for 1.
     method
-        ``dense`` writes all pairs out, in pieces; ``grid`` sums on a spline grid; ``window`` sorts and writes out near pairs only;
-        ``auto`` takes the cheapest for each class. They agree to 1e-10 for float64 scores.
+        ``dense`` writes all pairs out, in pieces; ``grid`` sums on a spline grid; ``window`` sorts and writes
+        out near pairs only; ``auto`` takes the cheapest for each class. They agree to 1e-10 for float64
+        scores.
 
     Returns
     -------
     loss : Tensor
-        ``1 - AP`` of each class in [0, 1], [C]; float64 for float64 scores, otherwise float32. NaN where `valid` is False.
+        ``1 - AP`` of each class in [0, 1], [C]; float64 for float64 scores, otherwise float32. NaN where
+        `valid` is False.
     valid : Tensor
-        bool [C]. False for a class without positives, without negatives, or whose positives have no weight. Its gradient is exactly 0,
-        so leave it out of a reduction with `torch.where` or by indexing.
+        bool [C]. False for a class without positives, without negatives, or whose positives have no weight.
+        Its gradient is exactly 0, so leave it out of a reduction with `torch.where` or by indexing.
 
     Raises
     ------
@@ -103,7 +100,12 @@ def smooth_ap(
 
 
 def _check(
-    scores: Tensor, positive: Tensor, live: int | None, weight: Tensor | None, pool_weight: Tensor | None, method: str
+    scores: Tensor,
+    positive: Tensor,
+    live: int | None,
+    weight: Tensor | None,
+    pool_weight: Tensor | None,
+    method: str,
 ) -> None:
     if scores.ndim != 2 or not scores.is_floating_point():  # noqa: PLR2004
         raise ValueError(
@@ -136,13 +138,19 @@ class _SmoothAP(torch.autograd.Function):
         method: _grid.Method,
     ) -> tuple[Tensor, Tensor]:
         live = live if ctx.needs_input_grad[0] else 0  # type: ignore[attr-defined]
-        small = _small(scores, positive, scale, live, weight, pool_weight) if method in {"auto", "dense"} else None
+        small = (
+            _average_precision.small(scores, positive, scale, live, weight, pool_weight)
+            if method in {"auto", "dense"}
+            else None
+        )
         if small is not None:
             loss, valid, gradient = small
         else:
             with torch.autocast(scores.device.type, enabled=False):
-                pool = _Pool.of(scores.detach(), positive, scale, live, weight, pool_weight)
-                loss, valid, gradient = _solve(pool, method)
+                pool = _average_precision.Ranked.of(
+                    scores.detach(), positive, scale, live, weight, pool_weight
+                )
+                loss, valid, gradient = _average_precision.solve(pool, method)
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(valid)
         ctx.rows, ctx.dtype = scores.shape[0], scores.dtype  # type: ignore[attr-defined]
@@ -158,566 +166,6 @@ class _SmoothAP(torch.autograd.Function):
         torch.mul(gradient.t(), upstream[0], out=out[:live])
         out[live:] = 0.0
         return out.to(kind), None, None, None, None, None, None
-
-
-def _small(
-    scores: Tensor,
-    positive: Tensor,
-    scale: Tensor,
-    live: int,
-    weight: Tensor | None,
-    pool_weight: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor] | None:
-    """One class with few pairs on the CPU, with the least overhead; None for anything else, degenerate inputs included."""
-    rows, classes = scores.shape
-    if classes != 1 or scores.device.type != "cpu" or scores.element_size() < 4 or not 1 < rows <= _SMALL_PAIRS:  # noqa: PLR2004
-        return None
-    mask = positive.numpy().ravel()
-    x = scores.detach().numpy().ravel().astype(np.float64)
-    count, tau = int(np.count_nonzero(mask)), float(scale[0])
-    low, high = float(x.min()), float(x.max())
-    if not (
-        0 < count < rows and count * rows <= _SMALL_PAIRS and tau > 0 and high - low < _grid.EXP_SPAN * tau
-    ):
-        return None
-    mass = None if pool_weight is None else pool_weight.detach().numpy().astype(np.float64)
-    omega = mass
-    if weight is not None:
-        omega = weight.detach().numpy().astype(np.float64)
-        omega = omega if mass is None else omega * mass
-    gradient = torch.empty(1, live, dtype=torch.float64 if scores.dtype == torch.float64 else torch.float32)
-    precision, total = _dense_class(x, mask, mass, omega, tau, gradient.numpy()[0])
-    loss = 1 - precision if total > 0 else float("nan")
-    return torch.full((1,), loss, dtype=gradient.dtype), torch.full((1,), total > 0), gradient
-
-
-def _dense_class(
-    x: np.ndarray,
-    mask: np.ndarray,
-    mass: np.ndarray | None,
-    omega: np.ndarray | None,
-    tau: float,
-    gradient: np.ndarray,
-) -> tuple[float, float]:
-    """All pairs of one class in numpy, whose calls cost a fraction of torch's: precision and weight of the positives.
-
-    The range of `x`, float64 [M], must be below `EXP_SPAN` temperatures. `gradient`, [live], takes the loss's gradient.
-    """
-    order = np.concatenate([mask.nonzero()[0], (~mask).nonzero()[0]])
-    count = int(np.count_nonzero(mask))
-    rise = x[order]
-    rise -= (rise.min() + rise.max()) / 2
-    rise /= tau
-    np.exp(rise, out=rise)
-    own: float | np.ndarray = 0.5
-    ones = np.ones_like(rise)  # sums as products: BLAS is faster at them
-    if mass is not None:
-        ones = mass = mass[order]
-        own = 1 - mass[:count, None] / 2
-    weights = np.ones(count) if omega is None else omega[order[:count]]
-    total = float(weights.sum())
-    scaled = weights / total if total > 0 else np.zeros(count)
-    wanted = gradient.size > 0
-    precision = 0.0
-    pull, push = np.zeros((2, x.size)), np.empty(count)
-    step = max(1, _NUMPY_BLOCK // x.size)
-    block = np.empty((min(step, count), x.size))
-    square = np.empty_like(block) if wanted else block
-    sums = np.empty((len(block), 2))
-    for first in range(0, count, step):
-        part = slice(first, min(first + step, count))
-        size = part.stop - first
-        now, again, above = block[:size], square[:size], sums[:size]
-        np.add(rise, rise[part, None], out=now)
-        np.divide(rise, now, out=now)
-        np.matmul(now, ones, out=above[:, 0])
-        np.matmul(now[:, :count], ones[:count], out=above[:, 1])
-        above += own if isinstance(own, float) else own[part]
-        ratio = above[:, 1] / above[:, 0]
-        precision += float(scaled[part] @ ratio)
-        if wanted:
-            np.multiply(now, now, out=again)
-            now -= again
-            force = np.empty((2, size))
-            np.divide(scaled[part], above[:, 0], out=force[0])
-            np.multiply(force[0], ratio, out=force[1])
-            np.matmul(now, ones, out=above[:, 0])
-            np.matmul(now[:, :count], ones[:count], out=above[:, 1])
-            push[part] = force[0] * above[:, 1] - force[1] * above[:, 0]
-            pull += force @ now
-    if wanted:
-        slope = pull[1]
-        slope[:count] -= pull[0, :count]
-        if mass is not None:
-            slope *= mass
-        slope[:count] += push
-        slope /= tau
-        if gradient.size == x.size:
-            gradient[order] = slope
-        else:
-            whole = np.empty(x.size)
-            whole[order] = slope
-            gradient[:] = whole[: gradient.size]
-    return precision, total
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Pool:
-    """The inputs, class after class, and what the choice of a method needs to know of each class on the host."""
-
-    scores: Tensor  # [C, M]
-    mask: Tensor  # bool [C, M]
-    frozen: Tensor | None  # bool [C, M], infinite scores
-    gradient: Tensor  # [C, live], filled by the engines
-    mass: Tensor | None  # float64 [M]
-    omega: Tensor | None  # float64 [M]
-    count: list[int]
-    low: list[float]
-    high: list[float]
-    scale: list[float]
-
-    @classmethod
-    def of(
-        cls,
-        scores: Tensor,
-        positive: Tensor,
-        scale: Tensor,
-        live: int,
-        weight: Tensor | None,
-        pool_weight: Tensor | None,
-    ) -> _Pool:
-        x, mask = scores.t().contiguous(), positive.t().contiguous()
-        mass = None if pool_weight is None else pool_weight.detach().double()
-        omega = mass
-        if weight is not None:
-            omega = weight.detach().double() if mass is None else weight.detach().double() * mass
-        kind = torch.float64 if x.dtype == torch.float64 else torch.float32
-        frozen = None
-        classes = x.shape[0]
-        low, high, tau, count = [0.0] * classes, [0.0] * classes, [1.0] * classes, [0.0] * classes
-        if x.numel():
-            low, high, tau, count = _facts(x, scale, mask)
-            if not all(t > 0 for t in tau):
-                raise ValueError(f"temperature: expected numbers above 0, but got {min(tau)}")
-            if float("-inf") in low or float("inf") in high:
-                x, frozen = _tame(x, scale)
-                low, high, _, _ = _facts(x, scale, mask)
-        return cls(
-            scores=x,
-            mask=mask,
-            frozen=frozen,
-            gradient=torch.zeros(classes, live, dtype=kind, device=x.device),
-            mass=mass,
-            omega=omega,
-            count=[int(n) for n in count],
-            low=low,
-            high=high,
-            scale=tau,
-        )
-
-    @property
-    def rows(self) -> int:
-        return self.scores.shape[1]
-
-    @property
-    def live(self) -> int:
-        return self.gradient.shape[1]
-
-    @property
-    def exact(self) -> bool:
-        return self.gradient.dtype == torch.float64
-
-    def span(self, c: int) -> float:
-        return (self.high[c] - self.low[c]) / self.scale[c]
-
-    def pick(self, classes: list[int], of: Tensor) -> Tensor:
-        """Return the rows of some classes, a view where they follow each other."""
-        if classes[-1] - classes[0] == len(classes) - 1:
-            return of[classes[0] : classes[-1] + 1]
-        return of.index_select(0, torch.tensor(classes, device=of.device))
-
-    def put(self, classes: list[int], values: Tensor, into: Tensor) -> None:
-        """Store one value or row for each of some classes."""
-        if classes[-1] - classes[0] == len(classes) - 1:
-            into[classes[0] : classes[-1] + 1] = values
-        else:
-            into.index_copy_(0, torch.tensor(classes, device=into.device), values.to(into.dtype))
-
-    def group(self, classes: list[int]) -> _Group:
-        flat = _grid.nonzero(self.pick(classes, self.mask))
-        if len(classes) == 1:
-            owner, row = torch.zeros_like(flat), flat
-        else:
-            owner = torch.div(flat, self.rows, rounding_mode="floor")
-            row = flat - owner * self.rows
-        return _Group(
-            classes=classes,
-            flat=flat,
-            owner=owner,
-            row=row,
-            scale=flat.new_tensor([[self.scale[c]] for c in classes], dtype=torch.float64),
-            mass=None if self.mass is None else self.mass.index_select(0, row),
-            omega=None if self.omega is None else self.omega.index_select(0, row),
-        )
-
-
-def _facts(
-    x: Tensor, scale: Tensor, mask: Tensor
-) -> tuple[list[float], list[float], list[float], list[float]]:
-    """Range, temperature and number of positives of each class, in one transfer to the host."""
-    count = mask.view(torch.uint8).sum(1, dtype=torch.int32)
-    low, high, tau, counts = torch.stack([x.amin(1).double(), x.amax(1).double(), scale, count.double()]).tolist()
-    return low, high, tau, counts
-
-
-def _tame(scores: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Put infinities just out of reach of the finite scores, and say where they were."""
-    x = scores.double()
-    frozen = x.isinf()
-    low = x.masked_fill(frozen, float("inf")).amin(1, keepdim=True)
-    high = x.masked_fill(frozen, float("-inf")).amax(1, keepdim=True)
-    none = low.isinf()
-    low, high = low.masked_fill(none, 0.0), high.masked_fill(none, 0.0)
-    limit = torch.finfo(torch.float64).max
-    away = torch.maximum(100 * scale[:, None], 1e-9 * torch.maximum(low.abs(), high.abs()))
-    x = torch.where(x == float("inf"), (high + away).clamp(max=limit), x)
-    return torch.where(x == float("-inf"), (low - away).clamp(min=-limit), x), frozen
-
-
-class _Group(NamedTuple):
-    """Classes solved together. C classes, N positives in all, class after class."""
-
-    classes: list[int]
-    flat: Tensor  # [N], class * M + row
-    owner: Tensor  # [N], class
-    row: Tensor  # [N]
-    scale: Tensor  # float64 [C, 1]
-    mass: Tensor | None  # float64 [N]
-    omega: Tensor | None  # float64 [N]
-
-
-class _Terms(NamedTuple):
-    precision: Tensor  # [C]
-    weight: Tensor  # [C], weight of the positives
-    u: Tensor  # [N], d precision / d A
-    v: Tensor  # [N], -d precision / d B
-
-
-def _terms(group: _Group, above: Tensor, positive_above: Tensor) -> _Terms:
-    """Average precision from the sums above each positive, which have the self term sigmoid(0) in them."""
-    itself = 0.5 if group.mass is None else 1 - group.mass / 2
-    a, b = positive_above + itself, above + itself
-    omega = torch.ones_like(a) if group.omega is None else group.omega
-    ratio = a / b
-    sums = a.new_zeros(2, len(group.classes))
-    sums[0].scatter_add_(0, group.owner, omega)
-    sums[1].scatter_add_(0, group.owner, omega * ratio)
-    weight = sums[0]
-    safe = weight.where(weight > 0, 1.0)
-    u = omega / (b * safe.index_select(0, group.owner))
-    return _Terms(sums[1] / safe, weight, u, u * ratio)
-
-
-def _solve(pool: _Pool, method: _grid.Method) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss [C], valid [C] and the loss's gradient [C, live]."""
-    gradient = pool.gradient
-    classes = gradient.shape[0]
-    precision = torch.full((classes,), torch.nan, dtype=torch.float64, device=gradient.device)
-    weight = torch.zeros_like(precision)
-    usable = [c for c in range(classes) if 0 < pool.count[c] < pool.rows]
-    poisoned = {c for c in usable if pool.low[c] != pool.low[c]}
-    for c in poisoned:
-        gradient[c] = torch.nan
-        weight[c] = 1.0
-    for task in _plan(pool, [c for c in usable if c not in poisoned], method):
-        answer = _ENGINES[task.method](pool, pool.group(task.classes), task)
-        pool.put(task.classes, answer[0], precision)
-        pool.put(task.classes, answer[1], weight)
-    if pool.frozen is not None:
-        gradient.masked_fill_(pool.frozen[:, : pool.live], 0.0)
-    valid = weight > 0
-    return (1 - precision).masked_fill_(~valid, torch.nan).to(gradient.dtype), valid, gradient
-
-
-# -- the choice of a method --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Task:
-    method: str
-    classes: list[int]
-    most: int = 0  # positives of the largest class
-    block: int = 0  # pairs written out at once
-    length: int = 0  # grid nodes of a class; 0 for a compressed grid
-    spline: _grid.Spline = _grid.EXACT
-
-
-def _plan(pool: _Pool, classes: list[int], method: _grid.Method) -> list[_Task]:
-    dense: list[int] = []
-    tasks: list[_Task] = []
-    plain: dict[_grid.Spline, list[tuple[int, int]]] = {}
-    for c in classes:
-        span = pool.span(c)
-        spline = _grid.spline_for(pool.gradient.dtype, pool.rows, span)
-        pairs_ns = _grid.DENSE_NS * pool.count[c] * pool.rows
-        reach = spline.cut * spline.kappa + 2 * spline.order
-        far = not span * spline.kappa <= 8 * pool.rows + _grid.CHUNK
-        least = _grid.grid_ns(pool.rows, 0 if far else int(span * spline.kappa) + reach)
-        if method == "dense" or (method == "auto" and pairs_ns <= least):
-            dense.append(c)
-        elif method == "window":
-            tasks.append(_Task(method="window", classes=[c], spline=spline))
-        elif not far:
-            plain.setdefault(spline, []).append((int(span * spline.kappa) + reach, c))
-        else:
-            choice = "far" if method == "grid" else _far_choice(pool, c, spline, pairs_ns)
-            if choice == "dense":
-                dense.append(c)
-            else:
-                tasks.append(_Task(method=choice, classes=[c], spline=spline))
-    for spline, members in plain.items():
-        tasks += _grid_tasks(pool, members, spline)
-    return tasks + _dense_tasks(pool, dense)
-
-
-def _grid_tasks(pool: _Pool, members: list[tuple[int, int]], spline: _grid.Spline) -> list[_Task]:
-    """Group classes that need like lengths, in their order where all do."""
-    tasks: list[_Task] = []
-    ranked = sorted(members, reverse=True)
-    while ranked:
-        longest = ranked[0][0]
-        like = sorted(c for nodes, c in ranked if nodes > longest / 1.5)
-        ranked = [(nodes, c) for nodes, c in ranked if nodes <= longest / 1.5]
-        length = _grid.fft_length(longest)
-        each = max(1, _BLOCK // max(length, pool.rows))
-        tasks += [
-            _Task(method="grid", classes=like[i : i + each], length=length, spline=spline)
-            for i in range(0, len(like), each)
-        ]
-    return tasks
-
-
-def _far_choice(pool: _Pool, c: int, spline: _grid.Spline, pairs_ns: float) -> str:
-    """Choose for one class whose range is huge: a compressed grid, windows, or all pairs."""
-    x = pool.scores[c].double()
-    tau = pool.scale[c]
-    ordered, at = x.sort().values, x.index_select(0, pool.group([c]).flat)
-    near = torch.searchsorted(ordered, at + spline.cut * tau) - torch.searchsorted(ordered, at - spline.cut * tau)
-    nodes, pairs = torch.stack([_grid.compress(ordered, tau, spline)[-1], near.sum().double()]).tolist()
-    cost = {
-        "far": _grid.grid_ns(pool.rows, int(nodes)),
-        "window": _WINDOW_NS * (pairs + pool.rows),
-        "dense": pairs_ns,
-    }
-    return min(cost, key=cost.__getitem__)
-
-
-def _dense_tasks(pool: _Pool, classes: list[int]) -> list[_Task]:
-    """Group classes of like size, since a block is as tall as its largest class."""
-    pairs = sum(pool.count[c] for c in classes) * pool.rows
-    block = min(max(_BLOCK // 2, pairs // 4), _MAX_BLOCK)
-    groups: list[list[int]] = []
-    for c in sorted(classes, key=pool.count.__getitem__):
-        most = pool.count[c]
-        if (
-            groups
-            and most <= 1.25 * pool.count[groups[-1][0]] + 2
-            and (len(groups[-1]) + 1) * most * pool.rows <= block
-        ):
-            groups[-1].append(c)
-        else:
-            groups.append([c])
-    return [_Task(method="dense", classes=sorted(g), most=pool.count[g[-1]], block=block) for g in groups]
-
-
-# -- all pairs ---------------------------------------------------------------------------------------------------------
-
-
-def _dense(pool: _Pool, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
-    classes, rows, live, most = len(task.classes), pool.rows, pool.live, task.most
-    x = pool.pick(task.classes, pool.scores).double()
-    before = group.flat.new_tensor([0, *(pool.count[c] for c in task.classes[:-1])]).cumsum(0)
-    first = torch.arange(classes, device=x.device) * most
-    slot = torch.arange(group.flat.shape[0], device=x.device) + (first - before).index_select(0, group.owner)
-
-    mass = x.new_ones(rows) if pool.mass is None else pool.mass  # a product is faster than a sum
-
-    def pad(values: Tensor) -> Tensor:
-        return values.new_zeros(classes * most).scatter_(0, slot, values).view(classes, most)
-
-    ones = torch.ones_like(group.flat, dtype=x.dtype)
-    at, column = pad(x.view(-1).index_select(0, group.flat)), pad(group.row)[:, None, :]
-    among = pad(ones if group.mass is None else group.mass)[:, :, None]
-    omega = pad(ones if group.omega is None else group.omega)
-    itself = None if group.mass is None else 1 - among / 2
-    weight = omega.sum(1)
-    safe = weight.where(weight > 0, 1.0)[:, None]
-    span = max(pool.span(c) for c in task.classes)
-    step = min(most, max(1, task.block // (classes * rows)))
-    buffer = x.new_empty(classes * step * rows)
-
-    def sums(block: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Row sums of a block over the pool and over the positives, and its columns at the positives."""
-        part = block.gather(2, column.expand(-1, block.shape[1], -1))
-        return block @ mass, (part @ among)[..., 0], part
-
-    precision = torch.zeros_like(weight)
-    pull, positive_pull = x.new_zeros(classes, 1, live), x.new_zeros(classes, 1, most)
-    push = torch.empty_like(at)
-    for low in range(0, most, step):
-        rank = slice(low, min(low + step, most))
-        block = buffer[: classes * (rank.stop - low) * rows].view(classes, -1, rows)
-        _grid.pair_block(at[:, rank], x, group.scale, span, block)
-        b, a, _ = sums(block)
-        own: Tensor | float = 0.5 if itself is None else itself[:, rank, 0]
-        b += own
-        a += own
-        ratio = a / b
-        precision += (omega[:, rank] * ratio).sum(1)
-        if live:
-            u = omega[:, rank] / (b * safe)
-            v = u * ratio
-            block.addcmul_(block, block, value=-1)
-            b, a, part = sums(block)
-            push[:, rank] = v * b - u * a
-            pull += v[:, None, :] @ block[..., :live]
-            positive_pull += u[:, None, :] @ part
-    if live:
-        slope = pull[:, 0] if pool.mass is None else pull[:, 0] * pool.mass[:live]
-        push += among[..., 0] * positive_pull[:, 0]
-        _store(pool, group, slope.div_(group.scale), push.view(-1).index_select(0, slot))
-    return precision / safe[:, 0], weight
-
-
-def _store(pool: _Pool, group: _Group, slope: Tensor, push: Tensor) -> None:
-    """Keep a gradient [C, live] of float64, less push / tau at the positives, [N]."""
-    push = push / group.scale.view(-1).index_select(0, group.owner)
-    index, push = _among_live(pool, group, push)
-    slope = slope.contiguous()
-    slope.view(-1).index_add_(0, index, push, alpha=-1)
-    pool.put(group.classes, slope, pool.gradient)
-
-
-def _among_live(pool: _Pool, group: _Group, value: Tensor) -> tuple[Tensor, Tensor]:
-    """Flat indices into [C, live] of the positives that are live, and their values."""
-    if pool.live == pool.rows:
-        return group.flat, value
-    keep = _grid.nonzero(group.row < pool.live)
-    index = group.owner * pool.live + group.row
-    return index.index_select(0, keep), value.index_select(0, keep)
-
-
-# -- the grid ----------------------------------------------------------------------------------------------------------
-
-
-def _on_grid(pool: _Pool, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
-    # Coordinates run downwards from the best score, so that the mass at smaller ones is the mass ranked above.
-    x = pool.pick(task.classes, pool.scores)
-    high = group.scale.new_tensor([[pool.high[c]] for c in task.classes])
-    position = torch.empty(x.shape, dtype=torch.float64, device=x.device)
-    step = max(1, _grid.CHUNK // len(task.classes))
-    for low in range(0, pool.rows, step):
-        part = position[:, low : low + step]
-        torch.sub(high, x[:, low : low + step], out=part)
-        part.mul_(task.spline.kappa / group.scale)
-    return _convolved(pool, group, position, task.length, task.spline)
-
-
-def _far_on_grid(pool: _Pool, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
-    spline = task.spline
-    ordered, order = pool.scores[task.classes[0]].double().sort(descending=True)
-    gapless = _grid.compress(ordered, pool.scale[task.classes[0]], spline)
-    length = _grid.fft_length(int(gapless[-1]) + spline.cut * spline.kappa + 2 * spline.order)
-    position = torch.empty_like(ordered).index_copy_(0, order, gapless)
-    return _convolved(pool, group, position[None], length, spline)
-
-
-def _convolved(
-    pool: _Pool, group: _Group, position: Tensor, length: int, spline: _grid.Spline
-) -> tuple[Tensor, Tensor]:
-    classes, rows, live = len(group.classes), pool.rows, pool.live
-    work = position.new_empty(2, spline.order, classes * length)
-    points = _grid.locate(position, length, spline)
-    at = _grid.Stencil.of(points.take(group.flat), spline)
-    nodes = position.new_zeros(2, classes, length)
-    _grid.spread(points, None if pool.mass is None else pool.mass.repeat(classes), spline, nodes[0].view(-1), work)
-    at.spread(group.mass, nodes[1].view(-1))
-    fields = _grid.convolve(nodes, spline, value=True, slope=live > 0)
-    terms = _terms(group, at.read(fields[0, 0].view(-1)), at.read(fields[0, 1].view(-1)))
-    if not live:
-        return terms.precision, terms.weight
-    # At the positives all parts are added in double precision, since they nearly cancel; elsewhere there is but one.
-    push = terms.u * at.read(fields[1, 1].view(-1)) - terms.v * at.read(fields[1, 0].view(-1))
-    nodes.zero_()
-    at.spread(terms.u, nodes[0].view(-1))
-    at.spread(terms.v, nodes[1].view(-1))
-    fields = _grid.convolve(nodes, spline, value=False, slope=True)[0]
-    pulled = at.read((fields[1] - fields[0]).view(-1))
-    push += pulled if group.mass is None else pulled * group.mass
-    push /= group.scale.view(-1).index_select(0, group.owner)
-    if live < rows:
-        points = _grid.Points(*(part.view(classes, rows)[:, :live].reshape(-1) for part in points))
-    slope = pool.gradient.new_empty(classes, live)
-    if len(group.classes) == pool.gradient.shape[0] == 1:
-        slope = pool.gradient
-    factor = (1 / group.scale).expand(classes, length).reshape(-1)
-    _grid.read(fields[1].view(-1), points, spline, factor, slope.view(-1), work)
-    if pool.mass is not None:
-        slope.mul_(pool.mass[:live])
-    index, push = _among_live(pool, group, push)
-    slope.view(-1).index_copy_(0, index, push.to(slope.dtype))
-    if slope is not pool.gradient:
-        pool.put(group.classes, slope, pool.gradient)
-    return terms.precision, terms.weight
-
-
-# -- windows on the sorted pool ----------------------------------------------------------------------------------------
-
-
-def _windows(pool: _Pool, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
-    (c,), reach = task.classes, task.spline.cut * pool.scale[task.classes[0]]
-    x = pool.scores[c].double()
-    ordered, order = x.sort()
-    mass = torch.ones_like(ordered) if pool.mass is None else pool.mass.index_select(0, order)
-    both = torch.stack([mass, mass * pool.mask[c].index_select(0, order)])
-    running = torch.stack([_grid.step_sums(both[0]), _grid.step_sums(both[1])])
-    at = x.index_select(0, group.flat)
-    low = torch.searchsorted(ordered, at - reach)
-    high = torch.searchsorted(ordered, at + reach, right=True)
-    sums = running[:, -1:] - running.index_select(1, high)
-    slopes = torch.zeros_like(sums)
-    runs = _grid.runs((high - low).tolist(), _BLOCK)
-
-    def near(part: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """All pairs of some positives and the scores in their windows, and the sigmoid of each."""
-        counts = high[part] - low[part]
-        query = torch.repeat_interleave(torch.arange(counts.shape[0], device=x.device), counts)
-        source = torch.arange(query.shape[0], device=x.device)
-        source += (low[part] - (counts.cumsum(0) - counts)).index_select(0, query)
-        apart = ordered.index_select(0, source) - at[part].index_select(0, query)
-        return query, source, apart.div_(pool.scale[c]).sigmoid_()
-
-    for part in runs:
-        query, source, value = near(part)
-        weights = both.index_select(1, source)
-        sums[:, part].index_add_(1, query, weights * value)
-        slopes[:, part].index_add_(1, query, weights.mul_(value.addcmul_(value, value, value=-1)))
-    terms = _terms(group, sums[0], sums[1])
-    if not pool.live:
-        return terms.precision, terms.weight
-    pull = torch.zeros_like(ordered)
-    for part in runs:
-        query, source, value = near(part)
-        value.addcmul_(value, value, value=-1)
-        force = both[0].index_select(0, source).mul_(terms.v[part].index_select(0, query))
-        force.addcmul_(both[1].index_select(0, source), terms.u[part].index_select(0, query), value=-1)
-        pull.index_add_(0, source, force.mul_(value))
-    slope = torch.empty_like(pull).index_copy_(0, order, pull)[: pool.live] / pool.scale[c]
-    _store(pool, group, slope[None], terms.v * slopes[0] - terms.u * slopes[1])
-    return terms.precision, terms.weight
-
-
-_ENGINES = {"dense": _dense, "grid": _on_grid, "far": _far_on_grid, "window": _windows}
 
 
 class SmoothAPLoss(RankingLoss):

@@ -1,8 +1,9 @@
 """Time and memory of Smooth-AP against imbalanced-losses, forward and backward, as a Markdown table.
 
-Run: ``python tests/benchmarks/bench_smooth_ap.py [--repeat 7] [--only 4096]``. Reference and own loss take turns in one process on two
-threads; the ratio is the median of the paired ratios. Memory is the peak of what torch's allocator hands out during one step, and the
-bytes that autograd keeps between forward and backward. "does not fit": the reference would need more than the limit of memory.
+Run: ``python tests/benchmarks/bench_smooth_ap.py [--repeat 7] [--only 4096]``. Reference and own loss take
+turns in one process on two threads; the ratio is the median of the paired ratios. Memory is the peak of what
+torch's allocator hands out during one step, and the bytes that autograd keeps between forward and backward.
+"does not fit": the reference would need more than the limit of memory.
 """
 
 from __future__ import annotations
@@ -153,7 +154,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(2)
     print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.processor()}, tau 0.01, float32\n"
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.processor()}, tau 0.01,
+        float32\n"
     )
     head = ["pool", "prevalence", "classes", "reference", "ours", "faster"]
     if not options.no_memory:
