@@ -152,7 +152,8 @@ def column_quantiles(
     without
         Entries to leave out.
     weight
-        How many rows each row stands for, [M]; None for 1.
+        How many rows each row stands for, [M]; None for 1. Between rows that stand for several, values are
+        interpolated.
 
     Returns
     -------
@@ -169,8 +170,8 @@ def column_quantiles(
     total = float(rows) if weight is None else weight.sum(dtype=torch.float64)
     low, high, share = _ranks(level, total - missing, interpolation)
     if weight is not None:
-        ordered, running = _weighted_order(scores, without, weight)
-        return _between(_at_weight(ordered, running, low), _at_weight(ordered, running, high), share)
+        ordered, places = _weighted_order(scores, without, weight)
+        return _between(_at_place(ordered, places, low), _at_place(ordered, places, high), share)
     # Entries left out count as lowest, and shift the places of the others.
     low, high = ((place + missing).clamp_(0, rows - 1).long() for place in (low, high))
     if scores.device.type != "cpu":
@@ -195,18 +196,28 @@ def _masked(scores: Tensor, without: Entries | None) -> Tensor:
 
 
 def _weighted_order(scores: Tensor, without: Entries | None, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each column sorted, and the running weight up to and with each row, float64."""
+    """Return each column sorted, and the place of each row in the full pool, counted from 0, float64.
+
+    A row that stands for w rows is taken for the middle one of them.
+    """
     mass = weight.double()[:, None].expand(scores.shape)
     if without is not None:
         mass = mass.index_put((without.row, without.column), mass.new_zeros(()))
     ordered, order = _masked(scores, without).sort(0)
-    return ordered, mass.gather(0, order).cumsum(0)
+    mass = mass.gather(0, order)
+    return ordered, mass.cumsum(0) - (mass + 1) / 2
 
 
-def _at_weight(ordered: Tensor, running: Tensor, place: Tensor) -> Tensor:
-    """Return the first value whose running weight exceeds `place` [L, C]."""
-    index = torch.searchsorted(running.t().contiguous(), place.t().contiguous(), right=True).t()
-    return ordered.gather(0, index.clamp_(max=ordered.shape[0] - 1))
+def _at_place(ordered: Tensor, places: Tensor, wanted: Tensor) -> Tensor:
+    """Return the values at some places of the full pool [L, C], interpolated between the rows at hand."""
+    last = ordered.shape[0] - 1
+    after = torch.searchsorted(places.t().contiguous(), wanted.t().contiguous()).t().clamp(max=last)
+    before = (after - 1).clamp(min=0)
+    low, high = ordered.gather(0, before), ordered.gather(0, after)
+    first, second = places.gather(0, before), places.gather(0, after)
+    share = ((wanted - first) / (second - first).where(second > first, 1.0)).clamp(0, 1)
+    share = torch.where(low.isinf() | (second <= first), torch.ones_like(share), share)
+    return torch.where(share == 1, high, _between(low, high, share))
 
 
 # -- gradients ---------------------------------------------------------------

@@ -374,7 +374,7 @@ class RankingLoss(nn.Module, abc.ABC):
             rows, fresh = rows.take(known), int(counts[1])
         pool_weight = None
         if self.max_pool_size is not None and size > self.max_pool_size:
-            sample = self._sample(rows.targets, fresh, self.max_pool_size, seed)
+            sample = self._sample(rows, fresh, self.max_pool_size, seed)
             rows = rows.take(sample.rows)
             fresh = int((sample.rows < fresh).sum())
             pool_weight = None if sample.weight is None else sample.weight.to(rows.logits.dtype)
@@ -387,14 +387,15 @@ class RankingLoss(nn.Module, abc.ABC):
             pool_weight=pool_weight,
         )
 
-    def _sample(self, targets: Tensor, fresh: int, size: int, seed: int | None) -> Sample:
+    def _sample(self, rows: Rows, fresh: int, size: int, seed: int | None) -> Sample:
+        targets = rows.targets
         generator = None if seed is None else torch.Generator(targets.device).manual_seed(seed)
         facts = f"{targets.shape[0]} rows exceed max_pool_size={size}"
         if self.cap == "quota":
             self._say_once("cap", f"{facts}; a quota sample of another prevalence is ranked.")
             return quota_sample(targets, size, generator)
         self._say_once("cap", f"{facts}; a weighted sample is ranked.")
-        return weighted_sample(targets, fresh, size, generator)
+        return weighted_sample(targets, rows.logits.detach().amax(1), fresh, size, generator)
 
     def _store(self, live: Rows) -> None:
         refused = self._queue.enqueue(live)

@@ -238,8 +238,8 @@ def gather_batch(batch: Batch) -> Batch:
     if table[0][-1] and all(row[0] == table[0][0] and row[4:] == table[0][4:] for row in table):
         warnings.warn(
             f"all {len(table)} processes brought the same {sizes[0]} rows; they are used once. Either the"
-            " logits were gathered before (then pass gather_distributed=False), or the processes read the same data"
-            " (then give each its own share, as DistributedSampler does).",
+            " logits were gathered before (then pass gather_distributed=False), or the processes read the"
+            " same data (then give each its own share, as DistributedSampler does).",
             UserWarning,
             stacklevel=2,
         )

@@ -87,29 +87,44 @@ def _shares(counts: list[int], size: int) -> list[int]:
     return shares
 
 
-def _stratified(targets: Tensor, size: int, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-    """Draw rows with equal probability inside a class: places and inverse probabilities."""
-    count = targets.shape[0]
+def _stratified(
+    targets: Tensor, scores: Tensor, size: int, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
+    """Draw rows of each class: places and inverse probabilities.
+
+    Half of a class's rows are its highest scores, which are certain to be taken: thresholds, ranks and
+    budgets rest on them. The others are lined up by score and every n-th is taken from a random start, so
+    that the sample's scores follow the pool's more closely than independent draws would.
+    """
+    count, device = targets.shape[0], targets.device
     if size <= 0:
-        return targets.new_zeros(0, dtype=torch.int64), torch.zeros(
-            0, dtype=torch.float64, device=targets.device
-        )
+        return torch.zeros(0, dtype=torch.int64, device=device), scores.new_zeros(0, dtype=torch.float64)
     _, stratum, counts = torch.unique(targets, return_inverse=True, return_counts=True)
     if counts.shape[0] > size:  # a stratum without a row would be lost to the objective
         stratum = torch.zeros_like(stratum)
         counts = counts.new_tensor([count])
-    held = counts.tolist()
-    share = torch.tensor(_shares(held, size), device=targets.device)
-    shuffled = torch.randperm(count, device=targets.device, generator=generator)
-    order = shuffled[stratum[shuffled].argsort(stable=True)]
-    first = counts.cumsum(0) - counts
-    rank = torch.arange(count, device=targets.device) - first[stratum[order]]
-    chosen = order[rank < share[stratum[order]]].sort().values
-    return chosen, (counts.double() / share)[stratum[chosen]]
+    share = torch.tensor(_shares(counts.tolist(), size), device=device)
+    certain = torch.where(share < counts, share // 2, share)
+    by_score = scores.argsort()
+    order = by_score[stratum[by_score].argsort(stable=True)]
+    group = stratum[order]
+    rank = torch.arange(count, device=device) - (counts.cumsum(0) - counts)[group]
+    drawn, others = (share - certain).double(), counts - certain
+    rate = drawn / others.clamp(min=1)
+    start = torch.rand(counts.shape[0], dtype=torch.float64, device=device, generator=generator)[group]
+    end = rank + 1 == others[group]
+    upper = torch.where(end, drawn[group], (rank + 1) * rate[group])
+    taken = (upper - start).ceil() > (rank * rate[group] - start).ceil()
+    top = rank >= others[group]
+    weight = torch.where(top, 1.0, 1 / rate.where(rate > 0, 1.0)[group])
+    chosen = (taken | top).nonzero().squeeze(1)
+    places = order[chosen]
+    by_place = places.argsort()
+    return places[by_place], weight[chosen][by_place]
 
 
 def weighted_sample(
-    targets: Tensor, live: int, size: int, generator: torch.Generator | None = None
+    targets: Tensor, scores: Tensor, live: int, size: int, generator: torch.Generator | None = None
 ) -> Sample:
     """Draw so that weighted sums over the sample estimate sums over the pool without bias.
 
@@ -117,6 +132,8 @@ def weighted_sample(
     ----------
     targets
         Class ids of the pool, [M], M above `size`.
+    scores
+        By which the rows of a class are lined up, [M].
     live
         Rows ``[0, live)`` are of this step and carry the gradient.
     size
@@ -131,7 +148,7 @@ def weighted_sample(
         alone and estimates the objective of the live batch.
     """
     if live > size:
-        return Sample(*_stratified(targets[:live], size, generator))
-    chosen, weight = _stratified(targets[live:], size - live, generator)
+        return Sample(*_stratified(targets[:live], scores[:live], size, generator))
+    chosen, weight = _stratified(targets[live:], scores[live:], size - live, generator)
     fresh = torch.arange(live, device=targets.device)
     return Sample(torch.cat([fresh, chosen + live]), torch.cat([weight.new_ones(live), weight]))

@@ -1,4 +1,4 @@
-"""One process of a data-parallel run: every case of the brief, two steps each; writes losses and averaged gradients."""
+"""One process of a data-parallel run: every case, two steps each; writes losses and averaged gradients."""
 
 import sys
 import warnings

@@ -48,7 +48,7 @@ def quiet():
         yield
 
 
-# -- B6 ----------------------------------------------------------------------------------------------------------------
+# -- B6 ------------------------------------------------------------
 
 
 @LOSSES
@@ -81,12 +81,12 @@ def test_b6_a_nan_in_the_batch_stays_visible_in_the_loss(name):
     assert gradient.isnan().any()
 
 
-# -- B10, B11 ----------------------------------------------------------------------------------------------------------
+# -- B10, B11 ------------------------------------------------------------
 
 
 @LOSSES
 def test_b10_a_queue_need_not_dilute_the_gradient_of_live_positives(name, quiet):
-    """With the pool as numerator the gradient on live positives falls with the queue, with live positives it does not."""
+    """Over the pool the gradient on live positives falls with the queue, over live positives it does not."""
     options = {} if name == "SmoothAPLoss" else {"anchor": False}
     size = {}
     for numerator in ("pool", "live"):
@@ -113,7 +113,7 @@ def test_b11_no_live_positive_is_said(name):
     assert loss(x, y).isfinite()
 
 
-# -- B12, B13, B14 -----------------------------------------------------------------------------------------------------
+# -- B12, B13, B14 ------------------------------------------------------------
 
 
 @LOSSES
@@ -137,7 +137,7 @@ def test_b13_soft_targets_are_refused(name):
     x, y = binary()
     soft = y.float()
     soft[7] = 0.7
-    with pytest.raises(ValueError, match="expected class ids, but got 0.7; a soft target has no rank"):
+    with pytest.raises(ValueError, match=r"expected class ids, but got 0\.7; a soft target has no rank"):
         make(ours, name)(x, soft)
     theirs = make(reference, name)
     with silent():
@@ -162,7 +162,7 @@ def test_b14_eval_mode_does_not_store(name):
     assert int(loss._queue._q_ptr) == 120
 
 
-# -- B15, B24 ----------------------------------------------------------------------------------------------------------
+# -- B15, B24 ------------------------------------------------------------
 
 
 @LOSSES
@@ -218,7 +218,8 @@ def test_b15_all_positive_is_said_where_negatives_are_needed():
 @LOSSES
 def test_b15_zero_weights_are_said(name):
     x, y = binary()
-    with pytest.warns(UserWarning) as said:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         make(ours, name)(x, y, sample_weight=torch.zeros(60))
     assert any("every sample_weight is 0" in str(w.message) for w in said)
     assert any("the weights of its positives are all 0" in str(w.message) for w in said)
@@ -232,7 +233,7 @@ def test_b24_labels_outside_the_classes_are_refused(name):
             ValueError, match="targets: expected class ids from 0 to 1, or -100 for ignored rows"
         ):
             make(ours, name)(x, labels)
-        with pytest.warns(UserWarning):
+        with pytest.warns(UserWarning, match="Binary mode"):
             make(reference, name)(x, labels)
     loss = make(ours, name, 4)
     with pytest.raises(ValueError, match="class ids from 0 to 3, or -100 for ignored rows, but got 7"):
@@ -240,7 +241,7 @@ def test_b24_labels_outside_the_classes_are_refused(name):
     assert int(loss._queue._q_ptr) == 0  # an error leaves the queue alone
 
 
-# -- B16, B17 ----------------------------------------------------------------------------------------------------------
+# -- B16, B17 ------------------------------------------------------------
 
 
 @LOSSES
@@ -302,7 +303,7 @@ def test_b17_autocast(name):
     assert layer.weight.grad.isfinite().all()
 
 
-# -- state, options ----------------------------------------------------------------------------------------------------
+# -- state, options ------------------------------------------------------------
 
 
 @LOSSES

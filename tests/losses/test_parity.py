@@ -75,7 +75,7 @@ def common(choice):
 
 
 def pick(choice, options):
-    """Classes, whether rows have weights, and how many are ignored: none where they would fill the reference's queue (B12)."""
+    """Classes, whether rows have weights, and ignored rows: none where the reference queues them (B12)."""
     return choice.choice([1, 1, 3, 5]), choice.random() < 0.4, 5 * (not options["queue_size"])
 
 
@@ -85,7 +85,7 @@ DTYPES = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["
 @DTYPES
 @pytest.mark.parametrize("seed", range(25))
 def test_smooth_ap(seed, dtype):
-    choice = random.Random(seed)
+    choice = random.Random(seed)  # noqa: S311
     options = common(choice) | {"temperature": choice.choice([0.03, 0.1, 1.0])}
     classes, weights, ignored = pick(choice, options)
     mine = ours.SmoothAPLoss(classes, cap="quota", **options)
@@ -96,7 +96,7 @@ def test_smooth_ap(seed, dtype):
 @DTYPES
 @pytest.mark.parametrize("seed", range(30))
 def test_recall_at_quantile(seed, dtype):
-    choice = random.Random(seed)
+    choice = random.Random(seed)  # noqa: S311
     between = ["higher", "lower", "nearest"] if dtype == torch.float32 else list(INTERPOLATIONS)
     options = common(choice) | {
         "temperature": choice.choice([0.05, 0.1, 1.0]),
@@ -116,7 +116,7 @@ INTERPOLATIONS = ("linear", "lower", "higher", "nearest", "midpoint")
 @pytest.mark.parametrize("surrogate", ["trapezoid", "pairwise"])
 @pytest.mark.parametrize("seed", range(40))
 def test_pauc(seed, surrogate, dtype):
-    choice = random.Random(seed)
+    choice = random.Random(seed)  # noqa: S311
     alpha = choice.choice([0, 0, 0.05, 0.1])
     between = ["higher", "lower"] if dtype == torch.float32 else list(INTERPOLATIONS)
     options = common(choice) | {
@@ -162,7 +162,7 @@ def test_pauc_diagnostics(surrogate, basis):
 
 
 def test_state_of_the_reference_loads_and_goes_on_alike():
-    choice = random.Random(0)
+    choice = random.Random(0)  # noqa: S311
     pairs = [
         (lambda lib, **k: lib.SmoothAPLoss(3, 50, **k), {}),
         (lambda lib, **k: lib.RecallAtQuantileLoss(3, 0.2, 50, **k), {"anchor": False}),

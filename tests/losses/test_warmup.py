@@ -61,7 +61,7 @@ def test_trace():
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("seed", range(24))
 def test_parity_over_a_whole_run(seed):
-    choice = random.Random(seed)
+    choice = random.Random(seed)  # noqa: S311
     options = {
         "temp_start": choice.choice([0.05, 0.5]),
         "temp_end": choice.choice([0.005, 0.2]),
@@ -199,7 +199,8 @@ def test_losses_without_temperature_or_queue():
     assert made.current_temperature is None
     made.on_train_batch_start(3)
     assert made(*batch(0)).isfinite()
-    with pytest.warns(UserWarning) as said:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         ours.LossWarmupWrapper(nn.CrossEntropyLoss(), nn.CrossEntropyLoss(), reset_queue_each_epoch=True)
     assert any("has no queue" in str(w.message) for w in said)
 
