@@ -24,7 +24,7 @@ from imbalance_doctor.recommend.base import Alternative, Choice, Recommendation
 from imbalance_doctor.recommend.code import code_for
 from imbalance_doctor.recommend.proposal import Proposal, caution, proposals
 from imbalance_doctor.recommend.question import most_telling_question
-from imbalance_doctor.recommend.search import Bench, below, boundary, cheapest_silent, repair
+from imbalance_doctor.recommend.search import Bench, badness, below, boundary, cheapest_silent, repair
 
 BASELINES = {"binary": "bce", "multilabel": "bce", "multiclass": "ce"}
 REPAIRABLE = (
@@ -60,7 +60,7 @@ def recommend(rules: Sequence[Rule], run: PlannedRun, *, labels: LabelCounts | N
     if labels is None and fixed.prevalence is None:
         raise InputError(
             "expected labels to recommend for, but got none",
-            hint="give --labels FILE, or --prevalence with --batch-size",
+            hint="give --labels FILE, or --prevalence",
         )
     bench = Bench(rules, labels)
     task = problem(fixed, bench.facts(fixed))
@@ -82,7 +82,7 @@ def recommend(rules: Sequence[Rule], run: PlannedRun, *, labels: LabelCounts | N
             chosen = settled[loss]
             break
     if chosen is None:
-        return _infeasible(bench, members, order, settled, goal, fixed, merits, assumed)
+        return _infeasible(bench, members, order, settled, goal, merits, assumed)
 
     proposal = members[chosen.loss or ""]
     chosen = _tighten(chosen, fixed, bench)
@@ -145,7 +145,7 @@ def _start(proposal: Proposal, goal: TrainingPlan, bench: Bench) -> TrainingPlan
 def _settle(proposal: Proposal, goal: TrainingPlan, bench: Bench, *, briefly: bool = False) -> TrainingPlan:
     """Find the cheapest silent plan of one loss, or the least bad one; `briefly` moves one field only."""
     start = _start(proposal, goal, bench)
-    moves = []
+    moves: list[tuple[str, Sequence[Any]]] = []
     for field, values in proposal.moves:
         if getattr(goal, field) is None:
             first = getattr(start, field)
@@ -155,6 +155,18 @@ def _settle(proposal: Proposal, goal: TrainingPlan, bench: Bench, *, briefly: bo
             moves.append((field, (first, *later)))
     if briefly:
         del moves[1:]
+    rows = bench.facts(start).value("labels.rows")
+    if rows is not None:
+        # A queue longer than the data only repeats them.
+        moves = [
+            (
+                f,
+                [*(v for v in values if v < rows), rows]
+                if f == "queue_size" and values[-1] > rows
+                else values,
+            )
+            for f, values in moves
+        ]
     return cheapest_silent(bench, start, moves)
 
 
@@ -222,6 +234,12 @@ def _choices(
 ) -> dict[str, Choice]:
     choices = {"loss": Choice(value=plan.loss, because=_why_loss(plan, fixed, merits))}
     fields = ["queue_size", "max_pool_size", *proposal.settings]
+    start = _start(proposal, fixed.replace(loss=None), bench)
+    moved = {
+        name: getattr(start, name)
+        for name, _ in proposal.moves
+        if name != "queue_size" and getattr(fixed, name) is None
+    }
     for field in dict.fromkeys(fields):
         value = getattr(plan, field)
         because = ["given by you"] if getattr(fixed, field) is not None else []
@@ -238,6 +256,12 @@ def _choices(
             low, high = lower.value, upper.value
             because += [_bound("below", f) for f in lower.findings]
             because += [_bound("above", f) for f in upper.findings]
+        if field in moved and value != moved[field]:
+            other = "none" if moved[field] is None else moved[field]
+            because = [
+                f"with {field} {other}: {f.rule}: {f.message}"
+                for f in bench.findings(plan.replace(**{field: moved[field]}))
+            ]
         if plan.loss not in RANKING_LOSSES and field in ("queue_size", "max_pool_size"):
             value = 0 if field == "queue_size" else None
             because = [f"{plan.loss} looks at each row by itself: it has no pool"]
@@ -325,11 +349,11 @@ def _infeasible(
     order: Sequence[str],
     settled: Mapping[str, TrainingPlan],
     goal: TrainingPlan,
-    fixed: TrainingPlan,
     merits: Mapping[str, Merit],
     assumed: Sequence[str],
 ) -> Recommendation:
-    loss = order[0]
+    # Equally bad losses: the baseline, which stands last, is the least surprising one to speak of.
+    loss = min(reversed(order), key=lambda name: badness(bench, settled[name]))
     plan = settled[loss]
     blockers = bench.findings(plan)
 
@@ -337,11 +361,12 @@ def _infeasible(
         return _settle(members[loss], changed, bench, briefly=True)
 
     remedies = []
+    tried = {field for field, _ in members[loss].moves if getattr(goal, field) is None}
     for field in REPAIRABLE:
-        if getattr(fixed, field) is not None:
-            value: Any = repair(bench, goal, field, settle)
+        if getattr(plan, field) is not None and field not in tried:
+            value = repair(bench, plan.replace(**dict.fromkeys(tried)), field, settle)
             if value is not None:
-                remedies.append(f"{field} {value:g} instead of {getattr(fixed, field):g} would do")
+                remedies.append(f"{field} {value:g} instead of {getattr(plan, field):g} would do")
     remedies += [f"{f.rule}: {f.remedy}" for f in blockers if f.remedy]
     return Recommendation(
         feasible=False,

@@ -45,7 +45,7 @@ class Alternative:
 class Question:
     """The answer that would change the advice most."""
 
-    field: str
+    fields: tuple[str, ...]
     text: str
     effect: str
 

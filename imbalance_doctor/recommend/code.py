@@ -1,6 +1,8 @@
-"""Code to paste for a recommended plan: plain torch where that is enough, the reference library, ours."""
+"""Code to paste for a recommended plan: plain torch where that is enough, ours, the reference library."""
 
 from __future__ import annotations
+
+from math import log
 
 from imbalance_doctor.evidence import LOSS_DEFAULTS, RANKING_LOSSES, TrainingPlan
 from imbalance_doctor.facts.base import Facts
@@ -12,128 +14,143 @@ CLASS_NAMES = {
     "recall-at-quantile": "RecallAtQuantileLoss",
     "pauc-at-budget": "PAUCAtBudgetLoss",
 }
+_POOL = ("queue_size", "temperature", "max_pool_size", "gather_distributed")
 _ARGUMENTS = {
     "sigmoid-focal": ("alpha", "gamma"),
     "softmax-focal": ("gamma",),
-    "smooth-ap": ("queue_size", "temperature", "max_pool_size", "gather_distributed"),
-    "recall-at-quantile": (
-        "queue_size",
-        "temperature",
-        "max_pool_size",
-        "gather_distributed",
-        "quantile",
-    ),
-    "pauc-at-budget": (
-        "queue_size",
-        "temperature",
-        "max_pool_size",
-        "gather_distributed",
-        "alpha",
-        "beta",
-        "surrogate",
-        "tau_scale",
-        "pos_numerator",
-    ),
+    "smooth-ap": _POOL,
+    "recall-at-quantile": (*_POOL, "quantile"),
+    "pauc-at-budget": (*_POOL, "alpha", "beta", "surrogate", "tau_scale", "pos_numerator"),
 }
+_SCHEDULE = ("warmup_epochs", "temp_start", "temp_end", "temp_decay_steps", "final_main_weight")
+_FOCAL = '''\
+def loss_fn(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Focal loss, finite for every gamma; logits and 0/1 targets (float) have one shape."""
+    signed = (2 * targets - 1) * logits
+    modulation = torch.exp({gamma!r} * F.logsigmoid(-signed))
+    loss = modulation * F.softplus(-signed)
+{alpha}    return loss.mean()
+'''
+_SOFTMAX_FOCAL = '''\
+def loss_fn(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Focal loss; logits [N, C], class ids [N]."""
+    ce = F.cross_entropy(logits, targets, reduction="none"{weights})
+    p_t = logits.softmax(-1).gather(-1, targets[:, None]).squeeze(-1)
+    return ((1 - p_t) ** {gamma!r} * ce).mean()
+'''
 
 
 def code_for(plan: TrainingPlan, facts: Facts) -> dict[str, str]:
-    """Return code by title, the simplest that does the job first."""
-    titles: dict[str, str] = {}
+    """Return code by title, the simplest that does the job first.
+
+    Each defines ``loss_fn(logits, targets)``; comments say what the labels must become first.
+    """
+    blocks: dict[str, str] = {}
     if plan.loss not in RANKING_LOSSES:
-        titles["torch"] = _plain_torch(plan)
+        blocks["torch"] = _plain_torch(plan)
     if plan.loss in CLASS_NAMES:
-        titles["imbalance_doctor"] = _library(plan, "imbalance_doctor.losses")
-        titles["imbalanced_losses"] = _library(plan, "imbalanced_losses")
-    return {title: text + _bias(plan, facts) for title, text in titles.items()}
+        blocks["imbalance_doctor"] = _library(plan, facts, "imbalance_doctor.losses")
+        blocks["imbalanced_losses"] = _library(plan, facts, "imbalanced_losses")
+    return {title: text + _remarks(plan, facts) for title, text in blocks.items()}
 
 
-def _library(plan: TrainingPlan, module: str) -> str:
+def _library(plan: TrainingPlan, facts: Facts, module: str) -> str:
     loss = plan.loss or ""
-    name = CLASS_NAMES[loss]
-    defaults = LOSS_DEFAULTS[loss]
-    given = {field: getattr(plan, field) for field in _ARGUMENTS[loss]}
-    arguments = [f"num_classes={plan.num_classes}"] if loss in RANKING_LOSSES else []
+    ranking = loss in RANKING_LOSSES
+    per_label = ranking and facts.value("labels.task") == "multilabel"
+    name, names = CLASS_NAMES[loss], [CLASS_NAMES[loss]]
+    arguments = [f"num_classes={1 if per_label else plan.num_classes}"] if ranking else []
     if loss == "softmax-focal" and plan.class_weights:
-        arguments.append(f"alpha={_weights(plan)}")
+        arguments.append(f"alpha=torch.tensor({_literal(plan)})")
     arguments += [
         f"{field}={value!r}"
-        for field, value in given.items()
-        if value is not None and value != defaults.get(field)
+        for field in _ARGUMENTS[loss]
+        if (value := getattr(plan, field)) is not None and value != LOSS_DEFAULTS[loss].get(field)
     ]
-    names, body = [name], f"loss_fn = {name}({', '.join(arguments)})\n"
+    made = f"{name}({', '.join(arguments)})"
+    after = ""
     if plan.warmup_epochs is not None:
         names.append("LossWarmupWrapper")
-        schedule = ("warmup_epochs", "temp_start", "temp_end", "temp_decay_steps", "final_main_weight")
-        settings = [f"{f}={getattr(plan, f)!r}" for f in schedule if getattr(plan, f) is not None]
-        warmup = "CrossEntropyLoss" if (plan.num_classes or 1) > 1 else "BCEWithLogitsLoss"
-        body += (
-            f"loss_fn = LossWarmupWrapper(torch.nn.{warmup}(), loss_fn, {', '.join(settings)})\n"
-            "# call loss_fn.on_train_epoch_start(epoch) and loss_fn.on_train_batch_start(step)\n"
+        settings = [f"{f}={getattr(plan, f)!r}" for f in _SCHEDULE if getattr(plan, f) is not None]
+        multiclass = ranking and not per_label and (plan.num_classes or 1) > 1
+        warmup = "CrossEntropyLoss" if multiclass else "BCEWithLogitsLoss"
+        made = f"LossWarmupWrapper(torch.nn.{warmup}(), {made}, {', '.join(settings)})"
+        after = (
+            "# every epoch: loss_fn.on_train_epoch_start(epoch)\n"
+            "# every step:  loss_fn.on_train_batch_start(step)\n"
         )
-    if module == "imbalanced_losses" and loss in RANKING_LOSSES and (plan.world_size or 1) > 1:
-        body += (
+    if per_label:
+        body = _one_per_label(made, plan)
+        after = after.replace("loss_fn.", "for each of losses: .")
+    else:
+        body = f"loss_fn = {made}\n"
+    if module == "imbalanced_losses" and ranking and (plan.world_size or 1) > 1:
+        after += (
             "# data parallelism averages the gathered loss once more: "
             f"call (loss_fn(logits, targets) * {plan.world_size}).backward()\n"
         )
     torch = "import torch\n" if "torch." in body else ""
-    return f"{torch}from {module} import {', '.join(names)}\n\n{body}"
+    return f"{torch}from {module} import {', '.join(sorted(names))}\n\n{body}{after}"
+
+
+def _one_per_label(made: str, plan: TrainingPlan) -> str:
+    return (
+        f"# a ranking loss takes one class per row: with several labels per row each label has its own\n"
+        f"losses = torch.nn.ModuleList([{made} for _ in range({plan.num_classes})])\n\n\n"
+        "def loss_fn(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:\n"
+        '    """Mean over the labels; logits and 0/1 targets have shape [N, C]."""\n'
+        "    columns = [\n"
+        "        one_loss(logits[:, c : c + 1], targets[:, c : c + 1]) for c, one_loss in enumerate(losses)\n"
+        "    ]\n"
+        "    return torch.stack(columns).mean()\n"
+    )
 
 
 def _plain_torch(plan: TrainingPlan) -> str:
+    functional = "import torch\nimport torch.nn.functional as F\n\n\n"
     if plan.loss == "sigmoid-focal":
-        alpha = (
-            ""
-            if plan.alpha in (None, -1)
-            else f"    loss = loss * ({plan.alpha!r} * targets + {1 - plan.alpha!r} * (1 - targets))\n"
+        weighted = (
+            f"    loss = loss * ({plan.alpha!r} * targets + {1 - (plan.alpha or 0)!r} * (1 - targets))\n"
         )
-        return (
-            "import torch\nimport torch.nn.functional as F\n\n\n"
-            "def loss_fn(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:\n"
-            '    """Focal loss; logits and 0/1 targets have one shape, targets are float."""\n'
-            "    signed = (2 * targets - 1) * logits\n"
-            f"    modulation = torch.exp({plan.gamma!r} * F.logsigmoid(-signed))\n"
-            "    loss = modulation * F.softplus(-signed)\n"
-            f"{alpha}    return loss.mean()\n"
-        )
+        alpha = "" if plan.alpha in (None, -1) else weighted
+        return functional + _FOCAL.format(gamma=plan.gamma, alpha=alpha)
     if plan.loss == "softmax-focal":
-        weights = (
-            f", weight=torch.tensor({_literal(plan)}, device=logits.device)" if plan.class_weights else ""
-        )
-        return (
-            "import torch\nimport torch.nn.functional as F\n\n\n"
-            "def loss_fn(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:\n"
-            '    """Focal loss; logits [N, C], class ids [N]."""\n'
-            f'    ce = F.cross_entropy(logits, targets, reduction="none"{weights})\n'
-            "    p_t = logits.softmax(-1).gather(-1, targets[:, None]).squeeze(-1)\n"
-            f"    return ((1 - p_t) ** {plan.gamma!r} * ce).mean()\n"
-        )
+        weights = f", weight=torch.tensor({_literal(plan)}).to(logits)" if plan.class_weights else ""
+        return functional + _SOFTMAX_FOCAL.format(gamma=plan.gamma, weights=weights)
+    name, argument = "CrossEntropyLoss", ""
     if plan.loss in ("bce", "weighted-bce"):
-        weight = (
-            f"pos_weight=torch.tensor({plan.pos_weight:.4g})"
-            if plan.loss == "weighted-bce" and plan.pos_weight is not None
-            else ""
-        )
-        return f"import torch\n\nloss_fn = torch.nn.BCEWithLogitsLoss({weight})\n"
-    weight = f"weight={_weights(plan)}" if plan.class_weights else ""
-    return f"import torch\n\nloss_fn = torch.nn.CrossEntropyLoss({weight})\n"
+        name = "BCEWithLogitsLoss"
+        if plan.loss == "weighted-bce":
+            argument = f"pos_weight=torch.tensor({plan.pos_weight:.4g})"
+    elif plan.class_weights:
+        argument = f"weight=torch.tensor({_literal(plan)})"
+    return f"import torch\n\nloss_fn = torch.nn.{name}({argument})\n"
 
 
 def _literal(plan: TrainingPlan) -> str:
     return "[" + ", ".join(f"{w:.4g}" for w in plan.class_weights or ()) + "]"
 
 
-def _weights(plan: TrainingPlan) -> str:
-    return f"torch.tensor({_literal(plan)})"
-
-
-def _bias(plan: TrainingPlan, facts: Facts) -> str:
-    """Start the output bias at the prior, which spares the first steps of learning it."""
+def _remarks(plan: TrainingPlan, facts: Facts) -> str:
+    """Say what the targets must look like, what half precision needs, and where to start the bias."""
+    remarks = []
+    task, encoding = facts.value("labels.task"), facts.value("labels.encoding")
+    one_class_per_row = plan.loss in ("ce", "weighted-ce", "softmax-focal") or (
+        plan.loss in RANKING_LOSSES and task == "multiclass"
+    )
+    if task == "binary" and not one_class_per_row:
+        if encoding not in (None, "standard"):
+            # repr keeps whatever the class is called on one line
+            remarks.append(f"targets: 1.0 where the label is {facts.value('labels.focus_class')!r}, else 0.0")
+        remarks.append("targets: float, of the same shape as the logits, [N, 1]")
+    elif one_class_per_row and encoding not in (None, "standard"):
+        remarks.append("targets: class ids 0 to C-1, in the order of the sorted labels")
+    if plan.precision in ("fp16", "bf16"):
+        remarks.append("half precision: call loss_fn(logits.float(), targets)")
     prevalence = facts.value("labels.prevalence")
-    task = facts.value("labels.task")
-    if plan.loss not in ("bce", "sigmoid-focal") or task != "binary" or not prevalence:
-        return ""
-    from math import log
-
-    logit = log(prevalence / (1 - prevalence))
-    return f"# start the last layer's bias at the prior: torch.nn.init.constant_(last.bias, {logit:.2f})\n"
+    if plan.loss in ("bce", "sigmoid-focal") and task == "binary" and prevalence and 0 < prevalence < 1:
+        logit = log(prevalence / (1 - prevalence))
+        remarks.append(
+            f"start the last layer's bias at the prior: torch.nn.init.constant_(last.bias, {logit:.2f})"
+        )
+    return "".join(f"# {remark}\n" for remark in remarks)

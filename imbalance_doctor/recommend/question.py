@@ -47,8 +47,10 @@ def most_telling_question(
         if getattr(fixed, field) is not None:
             continue
         changed: dict[str, list[str]] = {}
+        asked: list[str] = []
         for answer in question["answers"]:
             given = answer if isinstance(answer, dict) else {field: answer}
+            asked += given
             loss = preferred(given)
             if loss != chosen:
                 shown = str(answer).lower() if isinstance(answer, bool) else answer
@@ -62,5 +64,9 @@ def most_telling_question(
         if weight > most:
             most = weight
             effect = "; ".join(f"{loss} for {', '.join(a)}" for loss, a in sorted(changed.items()))
-            best = Question(field=field, text=question["text"], effect=f"the loss would become {effect}")
+            best = Question(
+                fields=tuple(dict.fromkeys(asked)),
+                text=question["text"],
+                effect=f"the loss would become {effect}",
+            )
     return best

@@ -95,7 +95,7 @@ def cheapest_silent(
             return best
         for value in others:
             candidate = _along(bench, best.replace(**{other: value}), field, values)
-            if _badness(bench, candidate) < _badness(bench, best):
+            if badness(bench, candidate) < badness(bench, best):
                 best = candidate
             if bench.silent(best):
                 return best
@@ -108,12 +108,13 @@ def _along(bench: Bench, plan: TrainingPlan, field: str, values: Sequence[Any]) 
         candidate = plan.replace(**{field: value})
         if bench.silent(candidate):
             return candidate
-        if best is None or _badness(bench, candidate) < _badness(bench, best):
+        if best is None or badness(bench, candidate) < badness(bench, best):
             best = candidate
     return best or plan
 
 
-def _badness(bench: Bench, plan: TrainingPlan) -> tuple[int, int]:
+def badness(bench: Bench, plan: TrainingPlan) -> tuple[int, int]:
+    """Return the number of errors, and of all findings, to compare plans by."""
     found = bench.findings(plan)
     return sum(f.severity == "error" for f in found), len(found)
 
