@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from imbalance_doctor.diagnose import Diagnosis
     from imbalance_doctor.engine.rulebook import RuleBook
     from imbalance_doctor.evidence import LabelCounts, PlannedRun
+    from imbalance_doctor.gate import Policy
     from imbalance_doctor.sources.config import Config
 
 app = typer.Typer(
@@ -370,9 +371,7 @@ def rules_list(
     )
 
 
-@rules_app.command(
-    "explain", epilog="Example:\n\n    imbalance-doctor rules explain gamma-between-zero-and-one\n"
-)
+@rules_app.command("explain", epilog="Example:\n\n    imbalance-doctor rules explain unstable-gamma\n")
 @options("rulebook", "output")
 def rules_explain(
     rulebook: SimpleNamespace,
@@ -544,13 +543,28 @@ def _finish(
         today=datetime.now(UTC).date(),
     )
     if policy.write_baseline is not None:
-        gate.write_baseline(diagnosis, policy.write_baseline, overwrite=overwrite)
+        diagnosis = _accept(diagnosis, policy.write_baseline, rules, overwrite=overwrite)
     text = render(diagnosis, command=command, verbose=output.verbose, **_page(output.output))
     _write(text, output.output, overwrite=overwrite)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if output.format == "github" and summary:
         _append(renderer("markdown")(diagnosis, command=command), Path(summary))
     raise typer.Exit(diagnosis.exit.code)
+
+
+def _accept(diagnosis: Diagnosis, path: Path, policy: Policy, *, overwrite: bool) -> Diagnosis:
+    """Write what was found to a baseline and judge by it at once: what is accepted does not fail."""
+    from datetime import UTC, datetime
+
+    from imbalance_doctor import gate
+
+    if path.exists() and not overwrite:
+        raise InputError(
+            "expected a new file, but it exists", where=path, hint="add --overwrite to replace it"
+        )
+    accepted = gate.write_baseline(diagnosis, path, overwrite=overwrite)
+    sys.stderr.write(f"accepted {accepted} findings in {path}\n")
+    return gate.apply(diagnosis, policy, baseline=gate.read_baseline(path), today=datetime.now(UTC).date())
 
 
 def _write(text: str, path: Path | None, *, overwrite: bool = False) -> None:
@@ -578,6 +592,11 @@ def _append(text: str, path: Path) -> None:
         raise InputError(f"cannot be written: {error.strerror}", where="GITHUB_STEP_SUMMARY") from None
 
 
+def _help_of(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see {context.command_path} --help" if context is not None else ""
+
+
 def main() -> None:
     """Run the command line; every ending has its exit code and at most one line on standard error."""
     gc.set_threshold(200_000)  # a short run makes little garbage; looking for it costs a tenth of the start
@@ -585,7 +604,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except DoctorError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
@@ -596,6 +615,12 @@ def main() -> None:
         sys.stderr.write("interrupted\n")
         sys.exit(130)
     except Exception as error:
+        if hasattr(error, "format_message"):  # a wrong option or command, which the parser has words for
+            if type(error).__name__ == "NoArgsIsHelpError":  # its help has been printed
+                sys.exit(DoctorError.exit_code)
+            told = DoctorError(error.format_message(), hint=_help_of(error))
+            sys.stderr.write(f"error: {told}\n")
+            sys.exit(told.exit_code)
         if os.environ.get("IMBALANCE_DOCTOR_DEBUG"):
             raise
         message = " ".join(str(error).split())

@@ -103,6 +103,8 @@ def diagnose(
         unknown = tuple(_explained(u, run.unreadable) for u in judgement.unknown)
         judgements.append(replace(judgement, unknown=unknown))
         measured.append(facts)
+        if labels is not None and plan.prevalence is not None:
+            assumptions.append(f"the labels' own prevalence counts, not the stated {plan.prevalence:g}")
         if assumed:
             defaults = ", ".join(f"{name} {getattr(plan, name)}" for name in assumed)
             assumptions.append(f"defaults{f' of {run.name}' if several else ''}: {defaults}")

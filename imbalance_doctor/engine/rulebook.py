@@ -37,7 +37,10 @@ class RuleBook:
             When there is no such rule.
         """
         if rule_id not in self.rules:
-            raise RuleError(f"unknown rule '{rule_id}'", hint=did_you_mean(rule_id, self.rules))
+            raise RuleError(
+                f"unknown rule '{rule_id}'",
+                hint=did_you_mean(rule_id, self.rules) or "`imbalance-doctor rules list` names them all",
+            )
         return self.rules[rule_id]
 
     def __iter__(self) -> Iterator[Rule]:

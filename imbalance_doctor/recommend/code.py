@@ -75,13 +75,13 @@ def _library(plan: TrainingPlan, facts: Facts, module: str) -> str:
         multiclass = ranking and not per_label and (plan.num_classes or 1) > 1
         warmup = "CrossEntropyLoss" if multiclass else "BCEWithLogitsLoss"
         made = f"LossWarmupWrapper(torch.nn.{warmup}(), {made}, {', '.join(settings)})"
+        hooked = "one_loss of losses: one_loss" if per_label else "loss_fn"
         after = (
-            "# every epoch: loss_fn.on_train_epoch_start(epoch)\n"
-            "# every step:  loss_fn.on_train_batch_start(step)\n"
+            f"# every epoch, {hooked}.on_train_epoch_start(epoch)\n"
+            f"# every step, {hooked}.on_train_batch_start(step)\n"
         )
     if per_label:
         body = _one_per_label(made, plan)
-        after = after.replace("loss_fn.", "for each of losses: .")
     else:
         body = f"loss_fn = {made}\n"
     if module == "imbalanced_losses" and ranking and (plan.world_size or 1) > 1:
