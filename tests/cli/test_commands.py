@@ -143,7 +143,10 @@ def test_strict_turns_unknown_into_failure():
 def test_baseline_accepts_what_is_known_and_names_what_is_gone(tmp_path):
     accepted = tmp_path / "baseline.json"
     bad = ["check", "--labels", FRAUD, "--loss", "sigmoid-focal", "--gamma", "0.5"]
-    assert command(*bad, "--write-baseline", accepted).returncode == 1
+    assert command(*bad, "--write-baseline", accepted).returncode == 0
+    again = command(*bad, "--write-baseline", accepted)
+    assert again.returncode == 2
+    assert b"--overwrite" in again.stderr
     assert command(*bad, "--baseline", accepted).returncode == 0
     worse = command(*bad, "--alpha", "0", "--baseline", accepted)
     assert worse.returncode == 1
@@ -216,3 +219,13 @@ def test_real_data_sets(path, tmp_path, run):
         assert advice["exit"]["code"] == 0, loss
     checked = run("check", "--plan", plan, "--labels", path, "--key", "y", "--fail-on", "warning")
     assert checked.code == 0, checked.out
+
+
+def test_help_shows_examples_that_work():
+    for name in ("recommend", "check", "facts"):
+        done = command(name, "--help")
+        assert done.returncode == 0
+        assert b"Examples:" in done.stdout
+    shown = command("rules", "explain", "--help").stdout.decode()
+    rule = shown.split("imbalance-doctor rules explain ")[1].split()[0]
+    assert command("rules", "explain", rule).returncode == 0
