@@ -1,4 +1,4 @@
-r"""How Smooth-AP is summed: all pairs, a spline grid, or windows on the sorted pool, chosen for each class by cost.
+r"""How Smooth-AP is summed: all pairs, a spline grid or windows on the sorted pool, for each class by cost.
 
 Every way gives average precision and its gradient in one pass. With A and B the bracketed sums of a positive
 i, :math:`A_i = R^+_i`, :math:`B_i = R_i`, and :math:`u_i = w_i / (B_i \sum w)`, :math:`v_i = u_i A_i / B_i`,
@@ -6,7 +6,8 @@ the derivative of average precision by a score x is, in units of 1 / tau,
 
 .. math::
 
-    \sum_i (u_i [x \in P] - v_i) \sigma'(x - x_i) + [x \in P] (v_x \sum_j \sigma'(x_j - x) - u_x \sum_{j \in P} \sigma'(x_j - x))
+    \sum_i (u_i [x \in P] - v_i) \sigma'(x - x_i)
+    + [x \in P] (v_x \sum_j \sigma'(x_j - x) - u_x \sum_{j \in P} \sigma'(x_j - x))
 
 The term of a positive with itself cancels there. In the sums it is :math:`\sigma(0) = 1/2`, so one half more
 makes it the 1 of the definition.
@@ -15,6 +16,7 @@ makes it the 1 of the definition.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +31,7 @@ _SMALL_PAIRS = 400_000
 _NUMPY_BLOCK = 16_384
 _WINDOW_NS = 80.0
 _BLOCK = 65_536
-_MAX_BLOCK = 262_144
+_MAX_BLOCK = 98_304
 
 
 def small(
@@ -40,12 +42,12 @@ def small(
     weight: Tensor | None,
     pool_weight: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor] | None:
-    """One class with few pairs on the CPU, with the least overhead; None for anything else, degenerate inputs included."""
+    """One class with few pairs on the CPU, at the least overhead; None for all else and for odd inputs."""
     rows, classes = scores.shape
     if (
         classes != 1
         or scores.device.type != "cpu"
-        or scores.element_size() < 4
+        or scores.dtype not in {torch.float32, torch.float64}
         or not 1 < rows <= _SMALL_PAIRS
     ):
         return None
@@ -76,7 +78,7 @@ def _dense_class(
     tau: float,
     gradient: np.ndarray,
 ) -> tuple[float, float]:
-    """All pairs of one class in numpy, whose calls cost a fraction of torch's: precision and weight of the positives.
+    """All pairs of one class in numpy, whose calls cost less than torch's: precision, weight of positives.
 
     The range of `x`, float64 [M], must be below `EXP_SPAN` temperatures. `gradient`, [live], takes the loss's
     gradient.
@@ -84,9 +86,7 @@ def _dense_class(
     order = np.concatenate([mask.nonzero()[0], (~mask).nonzero()[0]])
     count = int(np.count_nonzero(mask))
     rise = x[order]
-    rise -= (rise.min() + rise.max()) / 2
-    rise /= tau
-    np.exp(rise, out=rise)
+    rise = np.exp((rise - (rise.min() + rise.max()) / 2) / tau)
     own: float | np.ndarray = 0.5
     ones = np.ones_like(rise)  # sums as products: BLAS is faster at them
     if mass is not None:
@@ -129,22 +129,20 @@ def _dense_class(
         if mass is not None:
             slope *= mass
         slope[:count] += push
-        slope /= tau
-        if gradient.size == x.size:
-            gradient[order] = slope
-        else:
-            whole = np.empty(x.size)
-            whole[order] = slope
-            gradient[:] = whole[: gradient.size]
+        whole = np.empty_like(slope)
+        whole[order] = slope
+        np.divide(whole[: gradient.size], tau, out=gradient, casting="same_kind")
     return precision, total
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ranked:
-    """The inputs, class after class, and what the choice of a method needs to know of each class on the host."""
+    """The inputs, class after class, and what the choice of a method needs to know on the host."""
 
     scores: Tensor  # [C, M]
     mask: Tensor  # bool [C, M]
+    flat: Tensor  # positives, class * M + row, class after class
+    first: list[int]  # where the positives of a class begin in flat
     frozen: Tensor | None  # bool [C, M], infinite scores
     gradient: Tensor  # [C, live], filled by the engines
     mass: Tensor | None  # float64 [M]
@@ -180,14 +178,17 @@ class Ranked:
             if float("-inf") in low or float("inf") in high:
                 x, frozen = _tame(x, scale)
                 low, high, _, _ = _facts(x, scale, mask)
+        counts = [int(n) for n in count]
         return cls(
             scores=x,
             mask=mask,
+            flat=_grid.nonzero(mask),
+            first=[0, *accumulate(counts)],
             frozen=frozen,
             gradient=torch.zeros(classes, live, dtype=kind, device=x.device),
             mass=mass,
             omega=omega,
-            count=[int(n) for n in count],
+            count=counts,
             low=low,
             high=high,
             scale=tau,
@@ -215,17 +216,25 @@ class Ranked:
         return of.index_select(0, torch.tensor(classes, device=of.device))
 
     def put(self, classes: list[int], values: Tensor, into: Tensor) -> None:
-        """Store one value or row for each of some classes."""
+        """Store one row for each of some classes, changed to the type of `into`."""
         if classes[-1] - classes[0] == len(classes) - 1:
             into[classes[0] : classes[-1] + 1] = values
         else:
-            into.index_copy_(0, torch.tensor(classes, device=into.device), values.to(into.dtype))
+            for c, value in zip(classes, values.unbind(), strict=True):
+                into[c] = value
 
     def group(self, classes: list[int]) -> _Group:
-        flat = _grid.nonzero(self.pick(classes, self.mask))
+        """Find the positives of some classes, in ascending order."""
         if len(classes) == 1:
-            owner, row = torch.zeros_like(flat), flat
+            (c,) = classes
+            row = self.flat[self.first[c] : self.first[c + 1]] - c * self.rows
+            owner, flat = torch.zeros_like(row), row
         else:
+            parts = [
+                self.flat[self.first[c] : self.first[c + 1]] - (c - i) * self.rows
+                for i, c in enumerate(classes)
+            ]
+            flat = torch.cat(parts)
             owner = torch.div(flat, self.rows, rounding_mode="floor")
             row = flat - owner * self.rows
         return _Group(
@@ -311,8 +320,9 @@ def solve(pool: Ranked, method: _grid.Method) -> tuple[Tensor, Tensor, Tensor]:
         weight[c] = 1.0
     for task in _plan(pool, [c for c in usable if c not in poisoned], method):
         answer = _ENGINES[task.method](pool, pool.group(task.classes), task)
-        pool.put(task.classes, answer[0], precision)
-        pool.put(task.classes, answer[1], weight)
+        index = weight.new_tensor(task.classes, dtype=torch.int64)
+        precision.index_copy_(0, index, answer[0])
+        weight.index_copy_(0, index, answer[1])
     if pool.frozen is not None:
         gradient.masked_fill_(pool.frozen[:, : pool.live], 0.0)
     valid = weight > 0
@@ -397,7 +407,7 @@ def _far_choice(pool: Ranked, c: int, spline: _grid.Spline, pairs_ns: float) -> 
 def _dense_tasks(pool: Ranked, classes: list[int]) -> list[_Task]:
     """Group classes of like size, since a block is as tall as its largest class."""
     pairs = sum(pool.count[c] for c in classes) * pool.rows
-    block = min(max(_BLOCK // 2, pairs // 4), _MAX_BLOCK)
+    block = min(max(_BLOCK // 2, pairs // 2), _MAX_BLOCK)
     groups: list[list[int]] = []
     for c in sorted(classes, key=pool.count.__getitem__):
         most = pool.count[c]
@@ -493,7 +503,7 @@ def _among_live(pool: Ranked, group: _Group, value: Tensor) -> tuple[Tensor, Ten
 
 
 def _on_grid(pool: Ranked, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
-    # Coordinates run downwards from the best score, so that the mass at smaller ones is the mass ranked above.
+    # Coordinates run downwards from the best score: the mass at smaller ones is the mass ranked above.
     x = pool.pick(task.classes, pool.scores)
     high = group.scale.new_tensor([[pool.high[c]] for c in task.classes])
     position = torch.empty(x.shape, dtype=torch.float64, device=x.device)
@@ -530,7 +540,7 @@ def _convolved(
     terms = _terms(group, at.read(fields[0, 0].view(-1)), at.read(fields[0, 1].view(-1)))
     if not live:
         return terms.precision, terms.weight
-    # At the positives all parts are added in double precision, since they nearly cancel; elsewhere there is but one.
+    # At the positives the parts nearly cancel: they are added in double precision. Elsewhere there is but one.
     push = terms.u * at.read(fields[1, 1].view(-1)) - terms.v * at.read(fields[1, 0].view(-1))
     nodes.zero_()
     at.spread(terms.u, nodes[0].view(-1))

@@ -2,7 +2,10 @@ r"""Near-linear sums of sigmoid kernels over a pool of scores.
 
 Smooth ranking losses need, at many points :math:`x_i`, the sums
 
-.. math::  S(x_i) = \sum_j m_j \, \sigma((x_i - y_j) / \tau), \qquad S'(x_i) = \sum_j m_j \, \sigma'((x_i - y_j) / \tau)
+.. math::
+
+    S(x_i) = \sum_j m_j \, \sigma((x_i - y_j) / \tau), \qquad
+    S'(x_i) = \sum_j m_j \, \sigma'((x_i - y_j) / \tau)
 
 Written out they cost one sigmoid for every pair. They are convolutions of point masses with a fixed smooth
 kernel, so a grid does the same work in nearly linear time (a non-uniform FFT in one dimension, as in
@@ -163,7 +166,7 @@ def _symbol(order: int, omega: np.ndarray) -> np.ndarray:
 
 
 def fft_length(least: int) -> int:
-    """Return the smallest length of at least `least` that an FFT handles fast: 1, 3, 5, 9 or 15 times a power of two."""
+    """Return the next length that an FFT handles fast: 1, 3, 5, 9 or 15 times a power of 2."""
     best = 0
     for odd in (1, 3, 5, 9, 15):
         length = odd * 16
@@ -174,7 +177,7 @@ def fft_length(least: int) -> int:
 
 
 def _spectra(length: int, spline: Spline, device: torch.device) -> Tensor:
-    """Spectra of the sigmoid less its step, and of the sigmoid's derivative, for a cyclic grid: complex [2, length // 2 + 1]."""
+    """Spectra of the sigmoid less its step and of its slope, cyclic: complex [2, length // 2 + 1]."""
     make = _cached_spectra if length <= _CACHED_LENGTH else _new_spectra
     return make(length, spline, device)
 
@@ -465,7 +468,7 @@ class PairSums(NamedTuple):
     query_slope: Tensor
     """[Q]: its derivative by the query, ``sum_j m_j * sigmoid'(...) / tau``."""
     source_slope: Tensor
-    """[S]: derivative of ``sum_i w_i * value_i`` by each source, ``-m_j * sum_i w_i * sigmoid'(...) / tau``."""
+    """[S]: derivative of ``sum_i w_i * value_i`` by the source: ``-m_j * sum_i w_i * sigmoid'() / tau``."""
 
 
 @torch.no_grad()

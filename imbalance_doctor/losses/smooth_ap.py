@@ -93,7 +93,7 @@ def smooth_ap(
     scale = torch.as_tensor(temperature, dtype=torch.float64, device=scores.device).detach()
     if scale.shape not in {(), (classes,)}:
         raise ValueError(f"temperature: expected a number or [{classes}], but got {list(scale.shape)}")
-    loss, valid = _SmoothAP.apply(
+    loss, valid = _SmoothAP.apply(  # type: ignore[no-untyped-call]
         scores, positive, scale.expand(classes), rows if live is None else live, weight, pool_weight, method
     )
     return loss, valid
@@ -169,7 +169,7 @@ class _SmoothAP(torch.autograd.Function):
 
 
 class SmoothAPLoss(RankingLoss):
-    """Smooth average precision over a pool of scores; ``imbalanced_losses.SmoothAPLoss`` with its faults mended.
+    """Smooth average precision over a pool; ``imbalanced_losses.SmoothAPLoss`` with its faults mended.
 
     Time is nearly linear in the pool and memory proportional to it, so `max_pool_size` is rarely needed.
 

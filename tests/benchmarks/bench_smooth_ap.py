@@ -12,7 +12,9 @@ import argparse
 import gc
 import platform
 import statistics
+import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 
 import torch
@@ -80,7 +82,7 @@ def seconds(step: Step) -> float:
 
 
 def peak_bytes(step: Step) -> int:
-    """Return the highest sum of live allocations during one step, over what was there before."""
+    """Return the highest sum of live allocations during one step: torch's and numpy's."""
     gc.collect()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         step()
@@ -89,6 +91,10 @@ def peak_bytes(step: Step) -> int:
         if event.name() == "[memory]":
             now += event.nbytes()
             peak = max(peak, now)
+    tracemalloc.start()
+    step()
+    peak += tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     return peak
 
 
@@ -153,17 +159,20 @@ def main() -> None:
     parser.add_argument("--no-memory", action="store_true", help="skip the memory columns")
     options = parser.parse_args()
     torch.set_num_threads(2)
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.processor()}, tau 0.01,
-        float32\n"
-    )
     head = ["pool", "prevalence", "classes", "reference", "ours", "faster"]
     if not options.no_memory:
         head += ["ours peak / saved", "reference peak / saved", "peak ratio"]
-    print("| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
+    say(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.processor()}\n")
+    say("| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
     for case in CASES:
         if options.only in {None, case[0]}:
-            print(row(case, options.repeat, memory=not options.no_memory), flush=True)
+            say(row(case, options.repeat, memory=not options.no_memory))
+
+
+def say(line: str) -> None:
+    """Print at once, since a row may take a minute."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -505,7 +505,7 @@ def test_equal_pool_weights_of_two_are_every_row_twice_without_the_copy_above_it
 
 
 def test_weighted_sample_of_a_pool_estimates_the_whole_pool():
-    """Inverse inclusion probabilities make a capped pool speak for the whole: negatives thinned to a quarter."""
+    """Inverse inclusion probabilities make a capped pool, a quarter of the negatives, speak for the whole."""
     scores, positive = pool(9, 4_000, share=0.05)
     whole, _ = smooth_ap(scores, positive, temperature=0.1)
     naive, weighted = [], []
