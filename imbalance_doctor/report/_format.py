@@ -11,7 +11,7 @@ from imbalance_doctor.diagnose import Diagnosis
 from imbalance_doctor.engine.base import SEVERITIES, Finding, Unknown
 from imbalance_doctor.evidence import PLAN_FIELDS
 from imbalance_doctor.gate import missing_inputs, option, reported
-from imbalance_doctor.recommend.base import Choice, Recommendation
+from imbalance_doctor.recommend.base import Choice, Question, Recommendation
 
 _DIGITS = 3
 _THOUSAND = 1000
@@ -294,6 +294,11 @@ def verdict(advice: Recommendation) -> tuple[str, str]:
     choice = advice.choices.get("loss")
     reasons = [sentence(rule_and_reason(text)[1]) for text in (choice.because if choice else ())]
     return f"Use {loss}", " ".join(reasons)
+
+
+def answers(question: Question) -> str:
+    """Return the options that together answer a question."""
+    return listed(map(option, question.fields))
 
 
 def lifting(diagnosis: Diagnosis, advice: Recommendation) -> list[str]:

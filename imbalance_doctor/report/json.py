@@ -16,7 +16,7 @@
       "expected_gain": "...",
       "alternatives": [{"loss", "why_not", "bytes", "plan"}],
       "merits": [{"rule", "loss", "value", "low", "high", "unit", "basis", "message", "covers", "facts"}],
-      "question": {"field", "text", "effect"},  or null
+      "question": {"fields", "text", "effect"}, or null
       "costs": {"cost.bytes_planned": 65536},
       "code": {"imbalanced_losses": "..."},     by title, the first is the one to use
       "assumed": ["..."],
@@ -114,7 +114,9 @@ def _beside(advice: Recommendation) -> dict[str, Any]:
         ],
         "merits": [_merit(m) for m in advice.merits],
         "question": (
-            {"field": question.field, "text": question.text, "effect": question.effect} if question else None
+            {"fields": question.fields, "text": question.text, "effect": question.effect}
+            if question
+            else None
         ),
         "costs": advice.costs,
         "code": advice.code,

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from imbalance_doctor.diagnose import Diagnosis
 from imbalance_doctor.engine.base import Finding
-from imbalance_doctor.gate import option
 from imbalance_doctor.recommend.base import Recommendation
 from imbalance_doctor.report._format import (
+    answers,
     assumed,
     bounds,
     by_severity,
@@ -109,7 +109,7 @@ def _beside(diagnosis: Diagnosis, advice: Recommendation) -> list[str]:
     if advice.question is not None:
         question = advice.question
         facts.append(
-            f"Question: {escape(sentence(question.text))} Answer with {code(option(question.field))}: "
+            f"Question: {escape(sentence(question.text))} Give {escape(answers(question))}: "
             f"{escape(question.effect)}."
         )
     blocks = [bullets(facts)] if facts else []

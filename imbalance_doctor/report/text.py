@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from imbalance_doctor.diagnose import Diagnosis
 from imbalance_doctor.engine.base import Finding
-from imbalance_doctor.gate import option
 from imbalance_doctor.recommend.base import Recommendation
 from imbalance_doctor.report._format import (
+    answers,
     assumed,
     bounds,
     by_severity,
@@ -93,7 +93,7 @@ def _advice(page: Page, diagnosis: Diagnosis, advice: Recommendation, *, verbose
         question = advice.question
         page.labelled(
             "Question",
-            f"{sentence(question.text)} Answer with {option(question.field)}: {clean(question.effect)}.",
+            f"{sentence(question.text)} Give {answers(question)}: {clean(question.effect)}.",
             style="bold cyan",
         )
     if advice.alternatives:

@@ -146,9 +146,9 @@ def advised() -> Diagnosis:
             "95 % interval +0.012 to +0.050 (measured)",
             assumed=("batch_size 256 (not given)",),
             question=Question(
-                field="label_noise",
-                text="What share of the labelled positives is wrong?",
-                effect="the loss would become bce for 0.05",
+                fields=("baseline_roc_auc", "baseline_metric"),
+                text="How good is a tuned baseline?",
+                effect="the loss would become bce for baseline_roc_auc 0.9 and baseline_metric 0.2",
             ),
             costs={"cost.queue_bytes": 131072.0},
             code={"imbalanced_losses": "loss_fn = SmoothAPLoss(num_classes=1)\n", "other": "other_code()"},

@@ -52,7 +52,7 @@ def test_recommendation_is_a_pure_mapping_of_choices(advised):
         assert set(document["recommendation"][name]) == {"value", "low", "high", "because"}
     assert document["recommendation"]["max_pool_size"]["value"] is None
     assert document["feasible"] is True
-    assert document["question"]["field"] == "label_noise"
+    assert document["question"]["fields"] == ["baseline_roc_auc", "baseline_metric"]
     assert list(document["code"]) == ["imbalanced_losses", "other"]
     assert document["alternatives"][1]["why_not"].startswith("quantile-below-prevalence: ")
     assert document["plan"]["queue_size"] == 16384

@@ -61,8 +61,8 @@ temperature     0.05    0.01 or more       a hundredth of the score range
 
 Cost:          128 KiB, memory of the queue itself
 Assumed:       batch_size 256 (not given)
-Question:      What share of the labelled positives is wrong? Answer with --label-noise: the loss
-               would become bce for 0.05.
+Question:      How good is a tuned baseline? Give --baseline-roc-auc and --baseline-metric: the loss
+               would become bce for baseline_roc_auc 0.9 and baseline_metric 0.2.
 
 Not chosen
 loss                 memory   why not

@@ -59,7 +59,7 @@ def diagnosis_of(text):
             alternatives=(Alternative(loss=text, why_not=text, plan=plan, bytes=1.0),),
             expected_gain=text,
             assumed=(text,),
-            question=Question(field=text, text=text, effect=text),
+            question=Question(fields=(text, "metric"), text=text, effect=text),
             costs={text: 1.0},
             code={text: text},
             blockers=(finding,),
