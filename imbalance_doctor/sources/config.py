@@ -199,12 +199,24 @@ def _table(path: Path, name: str) -> Mapping[str, Any] | None:
     for key in TABLE.split("."):
         if not isinstance(node, dict):
             raise InputError(f"expected [{TABLE}] to be a table, but got {_shown(node)}", where=name)
+        if TABLE.endswith(f".{key}"):
+            _refuse_other_spelling(node, key, name)
         if key not in node:
             return None
         node = node[key]
     if not isinstance(node, dict):
         raise InputError(f"expected [{TABLE}] to be a table, but got {_shown(node)}", where=name)
     return node
+
+
+def _refuse_other_spelling(tables: Mapping[str, Any], key: str, name: str) -> None:
+    """Refuse another spelling of our own table: the decisions in it would be lost without a word."""
+    for other in tables:
+        if other != key and re.sub(r"[-_. ]", "", other).lower() == key.replace("-", ""):
+            wrong = TABLE.removesuffix(key) + other
+            raise InputError(
+                f"expected [{TABLE}], but got [{wrong}]", where=name, hint=did_you_mean(wrong, [TABLE])
+            )
 
 
 def _config(table: Mapping[str, Any], path: Path, name: str) -> Config:

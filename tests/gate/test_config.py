@@ -93,6 +93,9 @@ def test_the_search_ends_at_the_repository(project):
 
 def test_nothing_found(project):
     assert read_config(project) == Config()
+    write(project, "[tool.imbalanced-learn]\nx = 1\n[tool.doctor]\nx = 1")  # other tools are none of ours
+    assert read_config(project) == Config()
+    (project / "pyproject.toml").unlink()
     (project / "pyproject.toml").mkdir()
     assert read_config(project) == Config()
 
@@ -142,6 +145,12 @@ S = "[[tool.imbalance-doctor.suppress]]\n"
         (S + "rule = 'a'\nreason = 'b'\nexpires = 2027", "expected a date as 2027-01-31, but got 2027"),
         (S + "rule = 'a'\nreason = 'b'\n" + S + "rule = 'a'\nreason = 'c'",
          "suppress 2: expected each rule once, but got 'a' twice"),
+        (
+            "[tool.imbalance_doctor]\nstrict = true",
+            "but got [tool.imbalance_doctor]; did you mean 'tool.imbalance-doctor'?",
+        ),
+        (T + "[tool.Imbalance-Doctor]", "expected [tool.imbalance-doctor], but got [tool.Imbalance-Doctor]"),
+        ("[[tool.imbalancedoctor.suppress]]", "but got [tool.imbalancedoctor]; did you mean"),
         ("tool = 3", "expected [tool.imbalance-doctor] to be a table, but got 3"),
         ("[tool]\nimbalance-doctor = 3", "expected [tool.imbalance-doctor] to be a table, but got 3"),
         (T + "strict = true\nstrict = true\n", "Cannot overwrite a value"),
