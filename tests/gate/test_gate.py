@@ -61,6 +61,15 @@ def test_why(findings, fail_on, why):
     assert apply(judged(*found), fail_on=fail_on).exit.why == why
 
 
+def test_an_exit_without_failure_says_how_much_it_did_not_check():
+    one = judged(unknown=(unknown("a", "note", missing=()),))
+    assert apply(one).exit.why == "no findings; 1 rule not checked"
+    entry = Suppression(rule="a-rule", reason="x")
+    both = apply(judged(finding(), finding("b", "note"), unknown=one.unknown), suppress=(entry,))
+    assert both.exit.why == "1 finding, none at or above error, 1 suppressed; 1 rule not checked"
+    assert apply(judged(finding(), unknown=one.unknown)).exit.why == "1 finding at or above error"
+
+
 def test_strict_counts_rules_that_lack_an_input():
     diagnosis = judged(
         unknown=(
@@ -71,7 +80,7 @@ def test_strict_counts_rules_that_lack_an_input():
             unknown("d", missing=()),  # nothing the user could give
         )
     )
-    assert apply(diagnosis).exit.code == 0
+    assert (apply(diagnosis).exit.code, apply(diagnosis).exit.why) == (0, "no findings; 4 rules not checked")
     ending = apply(diagnosis, strict=True).exit
     assert (ending.code, ending.why) == (1, "2 rules not checked for want of an input (strict)")
     assert ending.strict
