@@ -171,6 +171,21 @@ def _name(path: Path, start: Path) -> str:
 
 
 def _table(path: Path, name: str) -> Mapping[str, Any] | None:
+    node: Any = _document(path, name)
+    for key in TABLE.split("."):
+        if not isinstance(node, dict):
+            raise InputError(f"expected [{TABLE}] to be a table, but got {_shown(node)}", where=name)
+        if TABLE.endswith(f".{key}"):
+            _refuse_other_spelling(node, key, name)
+        if key not in node:
+            return None
+        node = node[key]
+    if not isinstance(node, dict):
+        raise InputError(f"expected [{TABLE}] to be a table, but got {_shown(node)}", where=name)
+    return node
+
+
+def _document(path: Path, name: str) -> Mapping[str, Any]:
     import tomllib
 
     try:
@@ -181,7 +196,7 @@ def _table(path: Path, name: str) -> Mapping[str, Any] | None:
     if len(raw) > _LARGEST:
         raise InputError(f"expected at most {_LARGEST // 2**20} MiB, but got more", where=name)
     try:
-        document = tomllib.loads(raw.decode("utf-8"))
+        return tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InputError(f"expected UTF-8 text, but got byte {error.start} that is not", where=name) from None
     except tomllib.TOMLDecodeError as error:
@@ -195,18 +210,6 @@ def _table(path: Path, name: str) -> Mapping[str, Any] | None:
         ) from None
     except RecursionError:
         raise InputError("expected TOML, but got values nested too deeply", where=name) from None
-    node: Any = document
-    for key in TABLE.split("."):
-        if not isinstance(node, dict):
-            raise InputError(f"expected [{TABLE}] to be a table, but got {_shown(node)}", where=name)
-        if TABLE.endswith(f".{key}"):
-            _refuse_other_spelling(node, key, name)
-        if key not in node:
-            return None
-        node = node[key]
-    if not isinstance(node, dict):
-        raise InputError(f"expected [{TABLE}] to be a table, but got {_shown(node)}", where=name)
-    return node
 
 
 def _refuse_other_spelling(tables: Mapping[str, Any], key: str, name: str) -> None:
