@@ -11,6 +11,8 @@ from imbalance_doctor.evidence import Location
 Severity = Literal["error", "warning", "note"]
 Confidence = Literal["high", "medium", "low"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+PLAIN = "plain BCE or CE"
+INTERVAL = "95 % interval"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +93,13 @@ class Merit:
     loss
         The loss it speaks of.
     value, low, high
-        Expected difference to plain BCE/CE in `unit`, with its 95 % interval.
+        Expected difference to `against` in `unit`, with the ends that `range` names.
     basis
         ``measured`` or ``documented`` (a claim of the source documents nobody has measured here).
+    against
+        What the loss is compared with.
+    range
+        What `low` to `high` is: an interval, the spread of a few results, or a guess.
     """
 
     rule: str
@@ -104,6 +110,8 @@ class Merit:
     unit: str
     basis: Literal["measured", "documented"]
     message: str
+    against: str = PLAIN
+    range: str = INTERVAL
     covers: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 

@@ -33,7 +33,8 @@ _ONE_ARGUMENT: dict[str, Callable[..., Any]] = {
     "sqrt": math.sqrt,
 }
 _MANY_ARGUMENTS: dict[str, Callable[..., Any]] = {"min": min, "max": max}
-_FUNCTIONS: dict[str, Callable[..., Any]] = _ONE_ARGUMENT | _MANY_ARGUMENTS
+_BOUNDED = "at_most"  # at_most(value, limit) is the value where the limit is unknown
+_FUNCTIONS: dict[str, Callable[..., Any]] = _ONE_ARGUMENT | _MANY_ARGUMENTS | {_BOUNDED: min}
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -409,9 +410,15 @@ class _Builder:
             if len(tree.args) != 1:
                 raise self.fail(tree, "given() expected one fact")
             return Node("given", "bool", value=self.spec(tree.args[0]).name)
-        wanted = "one number" if name in _ONE_ARGUMENT else "two numbers or more"
-        if (len(tree.args) == 1) is not (name in _ONE_ARGUMENT) or not tree.args:
-            raise self.fail(tree, f"{name}() expected {wanted}, but got {len(tree.args)}")
+        count = len(tree.args)
+        if name in _ONE_ARGUMENT:
+            wanted, fits = "one number", count == 1
+        elif name == _BOUNDED:
+            wanted, fits = "two numbers", count == 2  # noqa: PLR2004  a value and its limit
+        else:
+            wanted, fits = "two numbers or more", count > 1
+        if not fits:
+            raise self.fail(tree, f"{name}() expected {wanted}, but got {count}")
         return Node(name, "number", tuple(self.typed(a, "number", f"{name}()", depth) for a in tree.args))
 
 
@@ -437,10 +444,10 @@ def _compile(node: Node, params: Mapping[str, float]) -> Callable[[Facts], Any]:
         return _junction(parts, decisive=op == "or")
     if op in _COMPARE:
         return _compare(_COMPARE[op], *parts)
-    if op == "in":
-        return _calculate(value.__contains__, parts)
-    if op == "not in":
-        return _calculate(lambda word: word not in value, parts)
+    if op == _BOUNDED:
+        return _at_most(*parts)
+    if op in {"in", "not in"}:
+        return _calculate(value.__contains__ if op == "in" else lambda word: word not in value, parts)
     return _calculate(_CALCULATE[op], parts)
 
 
@@ -489,6 +496,14 @@ def _compare(
     return compare
 
 
+def _at_most(value: Callable[[Facts], Any], limit: Callable[[Facts], Any]) -> Callable[[Facts], Any]:
+    def bounded(facts: Facts) -> Any:
+        one, two = value(facts), limit(facts)
+        return one if one is None or two is None else min(one, two)
+
+    return bounded
+
+
 def _calculate(function: Callable[..., Any], parts: list[Callable[[Facts], Any]]) -> Callable[[Facts], Any]:
     def calculate(facts: Facts) -> Any:
         values = [part(facts) for part in parts]
@@ -522,7 +537,8 @@ def _why(step: _Step, facts: Facts) -> Iterator[tuple[bool, str]]:
         value = facts.value(node.value)
         yield (True, node.value) if value is None else (False, f"{node.value} is not a number")
         return
-    unknown = [part for part in step.parts if part.run(facts) is None]
+    needed = step.parts[:1] if node.op == _BOUNDED else step.parts
+    unknown = [part for part in needed if part.run(facts) is None]
     for part in unknown:
         yield from _why(part, facts)
     if not unknown:

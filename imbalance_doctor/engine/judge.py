@@ -138,6 +138,8 @@ def _merit(rule: Rule, facts: Facts) -> Merit:
         high=claim.high,
         unit=claim.unit,
         basis=claim.basis,
+        against=claim.against,
+        range=claim.range,
         message=rule.message.render(facts, rule.param_values, {}),
         covers=rule.covers,
         facts=_read(rule, facts),

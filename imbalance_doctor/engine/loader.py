@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, cast
 
 from imbalance_doctor.engine import _yaml
-from imbalance_doctor.engine.base import SEVERITIES, Confidence, Severity
+from imbalance_doctor.engine.base import INTERVAL, PLAIN, SEVERITIES, Confidence, Severity
 from imbalance_doctor.engine.expression import Expression, ExpressionError, Node, parse
 from imbalance_doctor.engine.template import Template, parse_template
 from imbalance_doctor.errors import RuleError, did_you_mean
@@ -64,6 +64,8 @@ class MeritClaim:
     high: float
     unit: str
     basis: Literal["measured", "documented"]
+    against: str = PLAIN
+    range: str = INTERVAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -398,15 +400,19 @@ def _whole(node: Node, params: Mapping[str, float]) -> bool:
 
 def _merit(reader: _Reader, node: _yaml.Node | None) -> MeritClaim:
     body = reader.mapping(node, "merit")
-    keys = ("value", "low", "high", "unit", "basis")
-    reader.keys(body, keys, keys, "merit")
+    required = ("value", "low", "high", "unit", "basis")
+    reader.keys(body, (*required, "against", "range"), required, "merit")
     get = body.values.__getitem__
+    said = {
+        name: reader.line(get(name), f"merit.{name}") for name in ("against", "range") if name in body.keys
+    }
     claim = MeritClaim(
         value=reader.number(get("value"), "merit.value"),
         low=reader.number(get("low"), "merit.low"),
         high=reader.number(get("high"), "merit.high"),
         unit=reader.line(get("unit"), "merit.unit"),
         basis=cast("Any", reader.choice(get("basis"), "merit.basis", BASES)),
+        **said,
     )
     if not claim.low <= claim.value <= claim.high:
         reader.fail(

@@ -23,6 +23,7 @@ _UNKNOWN = "?"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _KIBI = 1024
 _LONGEST_WORD = 60
+_MOST_DIGITS = 15  # of a percentage
 _EXACT = 1e15  # whole floats below are printed in full
 
 
@@ -161,12 +162,13 @@ def show(value: Any, spec: str = "") -> str:
     spec
         Empty (whole numbers in full, others to four
         significant digits), ``d`` (rounded), ``,``
-        (rounded, with thousands separators), ``.Ng``, ``.Nf``, ``.N%`` or ``bytes``.
+        (rounded, with thousands separators), ``.Ng``, ``.Nf``, ``bytes``, or ``.N%``
+        (with more digits where a share would else read 0 % or 100 %).
 
     Examples
     --------
-    >>> show(0.04567, ".1%"), show(123456.7, ".2g"), show(3 * 2**30, "bytes"), show(None)
-    ('4.6%', '120000', '3 GiB', '?')
+    >>> show(0.04567, ".1%"), show(0.99998, ".1%"), show(123456.7, ".2g"), show(3 * 2**30, "bytes")
+    ('4.6%', '99.998%', '120000', '3 GiB')
     """
     if value is None or value != value:  # noqa: PLR0124  NaN
         return _UNKNOWN
@@ -190,7 +192,18 @@ def _number(value: float, spec: str) -> str:
         return str(int(value)) if value == int(value) and abs(value) < _EXACT else _significant(value, 4)
     if spec.endswith("g"):
         return _significant(float(value), int(spec[1]))
+    if spec.endswith("%"):
+        return _percent(value, int(spec[1]))
     return format(value, spec)
+
+
+def _percent(value: float, digits: int) -> str:
+    """Return a percentage, with more digits where a share would else read as none or all of it."""
+    text = f"{value:.{digits}%}"
+    while 0 < value < 1 and float(text[:-1]) in {0, 100} and digits < _MOST_DIGITS:
+        digits += 1
+        text = f"{value:.{digits}%}"
+    return text
 
 
 def _significant(value: float, digits: int) -> str:

@@ -291,8 +291,8 @@ def _gain(merits: Mapping[str, Merit], loss: str) -> str:
             f"none: it is the baseline that other losses are measured against. {caution('beyond_the_loss')}"
         )
     gain = (
-        f"{merit.value:+.3f} {merit.unit.replace('_', ' ')} against plain BCE or CE, 95 % interval "
-        f"{merit.low:+.3f} to {merit.high:+.3f} ({merit.basis})"
+        f"{merit.value:+.3f} {merit.unit.replace('_', ' ')} against {merit.against} ({merit.basis}), "
+        f"{merit.range} {merit.low:+.3f} to {merit.high:+.3f}"
     )
     if merit.basis != "measured" or merit.unit not in ("average_precision", "average precision"):
         return f"{gain}. {caution('beyond_the_loss')}"

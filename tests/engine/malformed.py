@@ -230,6 +230,8 @@ def _expressions():
     yield _when(
         "unknown function", "sqr(batch.gap) < least", "unknown function 'sqr'; did you mean 'sqrt'?", 7
     )
+    yield _when("a bound alone", "at_most(1) < least", "at_most() expected two numbers, but got 1", 7)
+    yield _when("two bounds", "at_most(1, 2, 3) < least", "at_most() expected two numbers, but got 3", 7)
     yield _when("function of nothing", "min() < least", "min() expected two numbers or more, but got 0", 7)
     yield _when("function of too many", "abs(1, 2) < least", "abs() expected one number, but got 2", 7)
     yield _when("function by itself", "max < least", "expected max(…)", 7)
@@ -380,6 +382,12 @@ def _selection():
     yield case("no merit", SELECTION.splitlines()[4] + "\n", "", 1, "the key 'merit'")
     yield case("unknown loss", "loss: smooth-ap", "loss: smoothap", 4, "did you mean 'smooth-ap'?")
     yield case("unknown basis", "basis: measured", "basis: measurd", 5, "did you mean 'measured'?")
+    yield case(
+        "empty range", "basis: measured", "basis: measured, range: ''", 5, "'merit.range' expected text"
+    )
+    yield case(
+        "unknown merit key", "basis: measured", "basis: measured, ranges: a guess", 5, "did you mean 'range'?"
+    )
     yield case("value outside", "high: 0.03", "high: 0.015", 5, "low <= value <= high")
     yield case(
         "merit as number",

@@ -312,12 +312,25 @@ def test_a_chain_is_decided_by_its_known_half():
         ("floor(-2.1)", -3),
         ("min(3, 1, 2)", 1),
         ("max(1, 2)", 2),
+        ("at_most(3, 2)", 2),
+        ("at_most(2, 3)", 2),
         ("sqrt(9)", 3.0),
         ("abs(-4)", 4),
     ],
 )
 def test_constants(source, value):
     assert parse(source, {}).evaluate(Facts()) == value
+
+
+def test_an_unknown_limit_limits_nothing():
+    expression = parse("at_most(ceil(plan.batch_size / plan.beta), plan.queue_size)", {})
+    known = TrainingPlan(batch_size=8, beta=0.5)
+    assert expression.evaluate(Facts(plan=known)) == 16
+    assert expression.evaluate(Facts(plan=known.replace(queue_size=15))) == 15
+    assert expression.evaluate(Facts(plan=known.replace(queue_size=17))) == 16
+    lacking = Facts(plan=TrainingPlan(batch_size=8))
+    assert expression.evaluate(lacking) is None
+    assert expression.unknowns(lacking).facts == ("plan.beta",)
 
 
 def test_words_either_way_round():

@@ -109,8 +109,12 @@ def test_a_selection_rule_gives_a_merit(rule):
     (merit,) = judged.merits
     assert (merit.loss, merit.value, merit.low, merit.high) == ("smooth-ap", 0.02, 0.01, 0.03)
     assert (merit.unit, merit.basis) == ("average precision", "measured")
+    assert (merit.against, merit.range) == ("plain BCE or CE", "95 % interval")
     assert merit.message == "Smooth-AP wins."
     assert merit.facts == {"plan.metric": "average_precision"}
+    text = SELECTION.replace("basis: measured", "basis: measured, against: focal loss, range: a guess")
+    (merit,) = judge([rule("merit", text)], Facts(plan=TrainingPlan(metric="average_precision"))).merits
+    assert (merit.against, merit.range) == ("focal loss", "a guess")
     (unknown,) = judge([rule("merit", SELECTION)], Facts()).unknown
     assert unknown.severity == "note"
     assert unknown.missing == ("plan.metric",)

@@ -78,8 +78,17 @@ def test_a_good_selection_rule(write):
     assert rule.loss == "smooth-ap"
     assert (rule.merit.value, rule.merit.low, rule.merit.high) == (0.02, 0.01, 0.03)
     assert rule.merit.basis == "measured"
+    assert (rule.merit.against, rule.merit.range) == ("plain BCE or CE", "95 % interval")
     assert rule.severity == "note"
     assert check_rule(rule).passed
+
+
+def test_a_merit_may_say_against_what_and_what_its_range_is(write):
+    merit = "basis: measured, against: weighted BCE, range: 'spread of\n  three seeds'"
+    text = SELECTION.replace("basis: measured", merit)
+    rule = read_rule(write(text, folder="selection"))
+    assert rule.merit.against == "weighted BCE"
+    assert rule.merit.range == "spread of three seeds"
 
 
 @pytest.mark.parametrize(
