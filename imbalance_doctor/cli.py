@@ -204,7 +204,7 @@ def options(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]
             spaces = {g: SimpleNamespace(**{n: given.pop(n) for n in table}) for g, table in tables.items()}
             function(**given, **spaces)
 
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + added
+        parameters = added + [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
         call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {p.name: p.annotation for p in parameters}
         return call
@@ -241,7 +241,7 @@ Examples:
 
 
 @app.command(epilog=_RECOMMEND_EXAMPLES)
-@options("inputs", "plan", "rulebook", "output", "policy")
+@options("inputs", "output", "policy", "rulebook", "plan")
 def recommend(
     inputs: SimpleNamespace,
     plan: SimpleNamespace,
@@ -298,7 +298,7 @@ Examples:
 
 
 @app.command(epilog=_CHECK_EXAMPLES)
-@options("inputs", "plan", "rulebook", "output", "policy")
+@options("inputs", "output", "policy", "rulebook", "plan")
 def check(
     inputs: SimpleNamespace,
     plan: SimpleNamespace,
@@ -332,7 +332,7 @@ def check(
     epilog="Examples:\n\n    imbalance-doctor facts --labels y.npy\n\n"
     "    imbalance-doctor facts --labels y.npy --loss smooth-ap --batch-size 256 --format json\n"
 )
-@options("inputs", "plan", "output")
+@options("inputs", "output", "plan")
 def facts(inputs: SimpleNamespace, plan: SimpleNamespace, output: SimpleNamespace) -> None:
     """Print every fact of the labels and the plan, with its unit and what provides it."""
     from imbalance_doctor.diagnose import diagnose
