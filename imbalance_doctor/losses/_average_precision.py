@@ -540,7 +540,7 @@ def _convolved(
     terms = _terms(group, at.read(fields[0, 0].view(-1)), at.read(fields[0, 1].view(-1)))
     if not live:
         return terms.precision, terms.weight
-    # At the positives the parts nearly cancel: they are added in double precision. Elsewhere there is but one.
+    # At the positives the parts nearly cancel: they are added in double precision. Elsewhere there is one.
     push = terms.u * at.read(fields[1, 1].view(-1)) - terms.v * at.read(fields[1, 0].view(-1))
     nodes.zero_()
     at.spread(terms.u, nodes[0].view(-1))
