@@ -5,7 +5,8 @@ JSON of a rule::
     {"id", "title", "severity", "confidence", "family", "path", "applies_to", "covers",
      "when", "params": {"least": {"value", "unit", "why"}}, "message", "why", "remedy",
      "suggest": {"queue_size": "..."}, "verdict", "cause", "reproduce", "false_alarms", "references",
-     "facts": ["pool.expected_positives"], "merit": null or {"loss", "value", "low", "high", "unit", "basis"}}
+     "facts": ["pool.expected_positives"], "merit": null or {"loss", "value", "low", "high", "unit", "basis",
+     "against", "range"}}
 
 ``rules list`` gives ``{"version": 1, "rules": [...]}``, ``rules explain`` ``{"version": 1, "rule": {...}}``
 with ``"examples": [{"name", "facts", "expect"}]`` added.
@@ -18,7 +19,7 @@ from itertools import groupby
 from typing import Any
 
 from imbalance_doctor.engine.examples import RuleTest
-from imbalance_doctor.engine.loader import Rule
+from imbalance_doctor.engine.loader import MeritClaim, Rule
 from imbalance_doctor.facts.base import fact_specs
 from imbalance_doctor.gate import option
 from imbalance_doctor.report._format import clean, paragraphs, pasteable, plural, quantity
@@ -88,26 +89,16 @@ def render_rule(
     if format == "markdown":
         return _markdown(rule)
     page = Page(color=color, width=width)
-    kind = "selection rule" if rule.merit is not None else rule.severity
-    page.unbroken(
-        (clean(rule.id), SEVERITY_STYLES[rule.severity]),
-        (f"  {kind}, {rule.confidence} confidence  {clean(rule.path)}", "dim"),
-    )
-    page.line((clean(rule.title), "bold"))
+    page.unbroken((clean(rule.id), SEVERITY_STYLES[rule.severity]), (f"  {clean(rule.path)}", "dim"))
     page.space()
-    page.labelled("Fires when", clean(rule.when))
-    for name, param in rule.params.items():
-        amount = quantity(param.value, param.unit)
-        page.labelled("", f"{clean(name)} = {amount}: {clean(param.why)}")
-    for label, bodies in _sections(rule):
-        page.space()
-        page.labelled(label, *bodies)
-    if rule.facts:
-        page.heading("Reads")
-        page.table(("fact", "unit", "what it is", "given by"), _facts(rule))
+    for key, bodies in _keys(rule):
+        page.labelled(key, *bodies)
     if rule.examples:
-        page.heading("Examples")
-        page.table(("expected", "case", "facts"), _examples(rule))
+        page.heading("examples:")
+        page.table(("expect", "name", "facts"), _examples(rule))
+    if rule.facts:
+        page.heading("The facts it reads")
+        page.table(("fact", "unit", "what it is", "given by"), _facts(rule))
     return page.finish()
 
 
@@ -141,31 +132,41 @@ def render_tests(tests: Sequence[RuleTest], *, color: bool = False, width: int =
     return page.finish()
 
 
-def _sections(rule: Rule) -> list[tuple[str, list[str]]]:
-    """Return what there is to say about a rule, by label, leaving out what it does not state."""
-    merit = rule.merit
-    worth = (
-        f"{rule.loss}: {merit.value:+.3g} {merit.unit}, 95 % interval {merit.low:+.3g} to {merit.high:+.3g} "
-        f"({merit.basis})"
-        if merit is not None
-        else ""
-    )
-    suggest = [f"{clean(name)} = {clean(expression)}" for name, expression in rule.suggest.items()]
-    sections = [
-        ("Applies to", [", ".join(rule.applies_to)]),
-        ("Worth", [worth]),
-        ("Says", [clean(rule.message)]),
-        ("Why", paragraphs(rule.why)),
-        ("Remedy", paragraphs(rule.remedy)),
-        ("Suggests", suggest),
-        ("False alarms", list(map(clean, rule.false_alarms))),
-        ("Verdict", [clean(rule.verdict)]),
-        ("Cause", [clean(rule.cause)]),
-        ("Reproduce", [clean(rule.reproduce)]),
-        ("Covers", [clean(", ".join(rule.covers))]),
-        ("References", list(map(clean, rule.references))),
+def _keys(rule: Rule) -> list[tuple[str, list[str]]]:
+    """Return what a rule file states, by its keys: the page is a template for rules of one's own."""
+    params = [
+        f"{clean(name)} = {quantity(p.value, p.unit)}: {clean(p.why)}" for name, p in rule.params.items()
     ]
-    return [(label, stated) for label, bodies in sections if (stated := [b for b in bodies if b])]
+    keys: list[tuple[str, list[str]]] = [
+        ("id", [clean(rule.id)]),
+        ("title", [clean(rule.title)]),
+        ("severity", [rule.severity if rule.merit is None else ""]),
+        ("confidence", [rule.confidence]),
+        ("applies_to", [", ".join(rule.applies_to)]),
+        ("loss", [rule.loss]),
+        ("merit", [_worth(rule.merit)] if rule.merit is not None else []),
+        ("covers", [clean(", ".join(rule.covers))]),
+        ("params", params),
+        ("when", [clean(rule.when)]),
+        ("message", [clean(rule.message)]),
+        ("why", paragraphs(rule.why)),
+        ("verdict", [clean(rule.verdict)]),
+        ("cause", [clean(rule.cause)]),
+        ("reproduce", [clean(rule.reproduce)]),
+        ("remedy", paragraphs(rule.remedy)),
+        ("suggest", [f"{clean(name)} = {clean(expression)}" for name, expression in rule.suggest.items()]),
+        ("false_alarms", list(map(clean, rule.false_alarms))),
+        ("references", list(map(clean, rule.references))),
+    ]
+    return [(key, stated) for key, bodies in keys if (stated := [b for b in bodies if b])]
+
+
+def _worth(merit: MeritClaim) -> str:
+    """Say what a loss is worth, against what, and how sure that is."""
+    return (
+        f"{merit.value:+.3g} {clean(merit.unit)} against {clean(merit.against)}, {clean(merit.range)} "
+        f"{merit.low:+.3g} to {merit.high:+.3g} ({merit.basis})"
+    )
 
 
 def _facts(rule: Rule) -> list[tuple[str, str, str, str]]:
@@ -185,27 +186,23 @@ def _examples(rule: Rule) -> list[tuple[str, str, str]]:
 
 
 def _markdown(rule: Rule) -> str:
-    kind = "selection rule" if rule.merit is not None else rule.severity
     blocks = [
         f"## {code(rule.id)}",
-        f"{escape(rule.title)}.",
-        f"{escape(kind.capitalize())}, {rule.confidence} confidence, from {code(rule.path)}. Fires when:",
-        fence(str(rule.when)),
+        f"From {code(rule.path)}.",
     ]
-    if rule.params:
-        rows = [(code(n), escape(quantity(p.value, p.unit)), escape(p.why)) for n, p in rule.params.items()]
-        blocks.append(table(("threshold", "value", "why"), rows))
-    for label, bodies in _sections(rule):
-        if len(bodies) > 1 and label in ("False alarms", "References", "Suggests"):
-            blocks += [f"**{label}**", bullets(map(escape, bodies))]
+    for key, bodies in _keys(rule):
+        if key == "when":
+            blocks += [f"**{key}**:", fence(bodies[0])]
+        elif len(bodies) > 1 and key in ("params", "false_alarms", "references", "suggest"):
+            blocks += [f"**{key}**:", bullets(map(escape, bodies))]
         else:
-            blocks += [f"**{label}**: {escape(bodies[0])}", *map(escape, bodies[1:])]
-    if rule.facts:
-        facts = [(code(n), escape(u), escape(h), escape(o)) for n, u, h, o in _facts(rule)]
-        blocks += ["**Reads**", table(("fact", "unit", "what it is", "given by"), facts)]
+            blocks += [f"**{key}**: {escape(bodies[0])}", *map(escape, bodies[1:])]
     if rule.examples:
         rows = [(escape(e), escape(n), escape(f)) for e, n, f in _examples(rule)]
-        blocks += ["**Examples**", table(("expected", "case", "facts"), rows)]
+        blocks += ["**examples**:", table(("expect", "name", "facts"), rows)]
+    if rule.facts:
+        facts = [(code(n), escape(u), escape(h), escape(o)) for n, u, h, o in _facts(rule)]
+        blocks += ["The facts it reads:", table(("fact", "unit", "what it is", "given by"), facts)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -240,6 +237,8 @@ def _document(rule: Rule, *, examples: bool = False) -> Mapping[str, Any]:
                 "high": merit.high,
                 "unit": merit.unit,
                 "basis": merit.basis,
+                "against": merit.against,
+                "range": merit.range,
             }
             if merit is not None
             else None

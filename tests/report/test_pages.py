@@ -1,6 +1,7 @@
 """Facts and rules, written down."""
 
 import json
+import re
 
 import pytest
 
@@ -43,33 +44,27 @@ examples:
 """
 
 EXPLAINED = """\
-pool-too-dry  error, high confidence  {path}
-A ranking pool holds too few positives to rank
+pool-too-dry  {path}
 
-Fires when:    pool.expected_positives < least
-               least = 5 positives: below this the estimate is noise
-
-Applies to:    smooth-ap
-
-Says:          A pool of {{pool.size:,}} rows holds {{pool.expected_positives:.2g}} positives.
-
-Why:           First paragraph over two lines.
+id:            pool-too-dry
+title:         A ranking pool holds too few positives to rank
+severity:      error
+confidence:    high
+applies_to:    smooth-ap
+covers:        AP-3
+params:        least = 5 positives: below this the estimate is noise
+when:          pool.expected_positives < least
+message:       A pool of {{pool.size:,}} rows holds {{pool.expected_positives:.2g}} positives.
+why:           First paragraph over two lines.
                Second paragraph.
+verdict:       sharpened
+cause:         dry-pool
+remedy:        Raise queue_size.
+suggest:       queue_size = ceil(least / labels.prevalence)
+false_alarms:  Stratified batches.
+references:    Assumptions: Smooth-AP
 
-Remedy:        Raise queue_size.
-
-Suggests:      queue_size = ceil(least / labels.prevalence)
-
-False alarms:  Stratified batches.
-
-Verdict:       sharpened
-
-Cause:         dry-pool
-
-Covers:        AP-3
-
-References:    Assumptions: Smooth-AP
-
+examples:
 """
 
 
@@ -100,6 +95,51 @@ def test_every_statement_of_a_rule_is_on_its_page(rule, format_):
                   "least / labels.prevalence", "Stratified batches.", "Assumptions: Smooth-AP", "AP-3",
                   "nothing known"):  # fmt: skip
         assert words in page, words
+
+
+SELECTION = """\
+id: ap-pays
+title: Ranking pays
+confidence: low
+loss: smooth-ap
+merit: {value: 0.03, low: -0.01, high: 0.05, unit: average_precision, basis: measured, MORE}
+when: labels.prevalence < 0.01
+message: "At a prevalence of {labels.prevalence:.2%} ranking pays."
+why: Measured.
+examples:
+  - {name: rare, facts: {labels.prevalence: 0.001}, expect: fires}
+  - {name: common, facts: {labels.prevalence: 0.1}, expect: passes}
+  - {name: nothing known, facts: {}, expect: unknown}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("", "against plain BCE or CE, 95 % interval -0.01 to +0.05 (measured)"),
+        (
+            "against: focal loss, range: five seeds",
+            "against focal loss, five seeds -0.01 to +0.05 (measured)",
+        ),
+    ],
+)
+def test_a_selection_rule_says_against_what_its_merit_was_measured(tmp_path, more, said):
+    path = tmp_path / "ap-pays.yaml"
+    path.write_text(SELECTION.replace(", MORE", f", {more}" if more else ""))
+    selection = read_rule(path)
+    text = rule_page.render_rule(selection, width=120)
+    assert f"\nloss:          smooth-ap\nmerit:         +0.03 average_precision {said}\n" in text
+    assert "severity" not in text
+    document = json.loads(rule_page.render_rule(selection, format="json"))
+    assert f"against {document['rule']['merit']['against']}, {document['rule']['merit']['range']} " in said
+
+
+def test_every_key_of_a_rule_file_is_a_label(rule):
+    text = rule_page.render_rule(rule)
+    markdown = rule_page.render_rule(rule, format="markdown")
+    for key in re.findall(r"^([a-z_]+):", RULE, re.MULTILINE):
+        assert f"\n{key}:" in text
+        assert f"**{key}**:" in markdown
 
 
 def test_explain_as_json(rule):
