@@ -21,7 +21,7 @@ from imbalance_doctor.engine.loader import CONFIDENCES, Rule
 from imbalance_doctor.evidence import PLAN_FIELDS, Location
 from imbalance_doctor.facts.base import Facts, fact_specs
 
-__all__ = ["Places", "judge", "suggestions"]
+__all__ = ["Places", "judge", "missing_of", "suggestions"]
 
 Places = Mapping[str, Location] | Callable[[str], Location | None]
 _SEVERITY = {word: rank for rank, word in enumerate(SEVERITIES)}
@@ -156,7 +156,7 @@ def _unknown(rule: Rule, facts: Facts, run: str) -> Unknown:
     if lossless and "plan.loss" not in names:
         names = ("plan.loss", *names)
     specs = fact_specs()
-    absent = tuple(tuple(need for need in specs[name].needs if not _given(need, facts)) for name in names)
+    absent = tuple(missing_of(specs[name].needs, facts) for name in names)
     missing, because = _explained(names, absent, why.undefined)
     return Unknown(rule=rule.id, severity=rule.severity, missing=missing, because=because, run=run)
 
@@ -180,6 +180,14 @@ def _explained(
             clauses.append(f"{_listed(found)} {'needs' if verb == 'is' else 'need'} {_listed(inputs)}")
     missing = dict.fromkeys(need for inputs in absent for need in inputs)
     return tuple(missing), "; ".join([*clauses, *undefined])
+
+
+def missing_of(needs: tuple[str, ...], facts: Facts) -> tuple[str, ...]:
+    """Return which of the inputs that an unknown fact needs were not given; empty where it is undefined."""
+    absent = tuple(need for need in needs if not _given(need, facts))
+    if not absent and "labels" in needs and facts.value("labels.rows") is None:
+        return ("labels",)  # a stated prevalence stands in for the labels, but was not enough here
+    return absent
 
 
 def _given(need: str, facts: Facts) -> bool:

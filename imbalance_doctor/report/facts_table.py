@@ -18,6 +18,7 @@ from itertools import groupby
 from typing import Any
 
 from imbalance_doctor.diagnose import Diagnosis
+from imbalance_doctor.engine.judge import missing_of
 from imbalance_doctor.errors import InputError, did_you_mean
 from imbalance_doctor.facts.base import Facts, FactSpec, fact_specs
 from imbalance_doctor.gate import option
@@ -103,7 +104,7 @@ def _document(diagnosis: Diagnosis) -> Mapping[str, Any]:
                 "unit": spec.unit,
                 "help": spec.help,
                 "needs": spec.needs,
-                "missing": missing(spec, facts) if facts.value(spec.name) is None else (),
+                "missing": missing_of(spec.needs, facts) if facts.value(spec.name) is None else (),
             }
             for spec in fact_specs().values()
         },
@@ -141,15 +142,8 @@ def _wanted(spec: FactSpec, facts: Facts) -> bool:
 def _value(spec: FactSpec, facts: Facts, *, verbose: bool) -> str:
     value = plain(facts.value(spec.name))
     if value is None:
-        lacking = [option(name) for name in missing(spec, facts)]
+        lacking = [option(name) for name in missing_of(spec.needs, facts)]
         return f"needs {' and '.join(lacking)}" if lacking else "undefined here"
     if isinstance(value, list) and len(value) > _SHORT and not verbose:
         return f"{quantity(value[:_SHORT], spec.unit)}, and {len(value) - _SHORT:,} more"
     return quantity(value, spec.unit)
-
-
-def missing(spec: FactSpec, facts: Facts) -> tuple[str, ...]:
-    """Return the inputs of a fact that were not given."""
-    return tuple(
-        name for name in spec.needs if (facts.value(name) if "." in name else facts.family(name)) is None
-    )
