@@ -217,9 +217,9 @@ def _exit(diagnosis: Diagnosis, policy: Policy) -> Exit:
         why = f"{_count(len(diagnosis.findings), 'finding')}, {none}"
     if diagnosis.suppressed:
         why += f", {len(diagnosis.suppressed)} suppressed"
-    rules = len({u.rule for u in diagnosis.unknown})
-    if rules:
-        why += f"; {_count(rules, 'rule')} not checked"
+    untold = len({u.rule for u in diagnosis.unknown})
+    if untold:
+        why += f"; {_count(untold, 'rule')} not checked"
     return end(0, why)
 
 
