@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from imbalance_doctor.engine.base import SEVERITIES, Finding, Judgement, Unknown
 from imbalance_doctor.engine.judge import judge
 from imbalance_doctor.engine.loader import Rule
-from imbalance_doctor.evidence import FROM_OPTIONS, LabelCounts, PlannedRun, TrainingPlan
+from imbalance_doctor.evidence import FROM_OPTIONS, LabelCounts, Location, PlannedRun, TrainingPlan
 from imbalance_doctor.facts.base import Evidence, Facts, measure
 from imbalance_doctor.recommend.base import Recommendation
 
@@ -20,6 +20,28 @@ class Suppressed:
     finding: Finding
     reason: str
     source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unread:
+    """A plan field that a script or plan sets to something that could not be read.
+
+    Attributes
+    ----------
+    field
+        Its name in the plan.
+    because
+        Why it could not be read, as ``'cfg.bs' is only known when the script runs``.
+    run
+        Name of the planned run, empty when there is only one.
+    where
+        The place that sets it, when known.
+    """
+
+    field: str
+    because: str
+    run: str = ""
+    where: Location | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +81,8 @@ class Diagnosis:
         Suppressions and baseline entries that match nothing any more, or have expired.
     assumptions
         What was assumed rather than given, as sentences.
+    unread
+        Plan fields that are set, but not known.
     """
 
     subject: tuple[str, ...] = ()
@@ -71,6 +95,7 @@ class Diagnosis:
     suppressed: tuple[Suppressed, ...] = ()
     stale: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
+    unread: tuple[Unread, ...] = ()
     exit: Exit = Exit(code=0, why="no findings")
 
 
@@ -94,20 +119,26 @@ def diagnose(
     judgements: list[Judgement] = []
     measured: list[Facts] = []
     assumptions = list(labels.assumptions if labels else ())
+    defaults: dict[str, list[str]] = {}
+    unread: list[Unread] = []
     for run in runs:
         plan, assumed = run.completed()
+        name = run.name if several else ""
         facts = measure(
             Evidence(labels=labels, plan=plan), reuse=measured[0] if measured and labels else None
         )
-        judgement = judge(rules, facts, run=run.name if several else "", where=run.where)
+        judgement = judge(rules, facts, run=name, where=run.where)
         unknown = tuple(_explained(u, run.unreadable) for u in judgement.unknown)
         judgements.append(replace(judgement, unknown=unknown))
         measured.append(facts)
         if labels is not None and plan.prevalence is not None:
             assumptions.append(f"the labels' own prevalence counts, not the stated {plan.prevalence:g}")
-        if assumed:
-            defaults = ", ".join(f"{name} {getattr(plan, name)}" for name in assumed)
-            assumptions.append(f"defaults{f' of {run.name}' if several else ''}: {defaults}")
+        for field_ in assumed:
+            defaults.setdefault(f"{field_} {getattr(plan, field_)}", []).append(run.name)
+        unread += [
+            Unread(field=field_, because=because, run=name, where=run.where.get(field_))
+            for field_, because in run.unreadable.items()
+        ]
     fired = {f.rule for j in judgements for f in j.findings}
     open_rules = {u.rule for j in judgements for u in j.unknown}
     passed = {p.rule for j in judgements for p in j.passed} - fired - open_rules
@@ -125,8 +156,21 @@ def diagnose(
         unknown=tuple(u for j in judgements for u in j.unknown),
         passed=tuple(sorted(passed)),
         not_applicable={r: why for r, why in apart.items() if r not in fired | open_rules | passed},
-        assumptions=tuple(dict.fromkeys(assumptions)),
+        assumptions=tuple(dict.fromkeys([*assumptions, *_shared(defaults, len(runs))])),
+        unread=tuple(unread),
     )
+
+
+def _shared(defaults: Mapping[str, Sequence[str]], runs: int) -> list[str]:
+    """Say which defaults were assumed; what several runs share is said once."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for value, names in defaults.items():
+        groups.setdefault(tuple(names), []).append(value)
+    said = []
+    for names, values in groups.items():
+        of = "" if runs == 1 else " of all" if len(names) == runs else f" of {' and '.join(names)}"
+        said.append(f"defaults{of}: {', '.join(values)}")
+    return said
 
 
 def _explained(unknown: Unknown, unreadable: Mapping[str, str]) -> Unknown:

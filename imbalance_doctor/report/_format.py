@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from imbalance_doctor.diagnose import Diagnosis
+from imbalance_doctor.diagnose import Diagnosis, Unread
 from imbalance_doctor.engine.base import SEVERITIES, Finding, Unknown
-from imbalance_doctor.evidence import PLAN_FIELDS
+from imbalance_doctor.evidence import PLAN_FIELDS, Location
 from imbalance_doctor.gate import missing_inputs, option, reported
 from imbalance_doctor.recommend.base import Choice, Question, Recommendation
 
@@ -267,6 +268,89 @@ def headline(diagnosis: Diagnosis, findings: Iterable[Finding]) -> str:
     return "; ".join(counts)
 
 
+_TASKS = {"multiclass": "multi-class", "multilabel": "multi-label"}
+
+
+def read(diagnosis: Diagnosis) -> str:
+    """Say in one line what the labels hold; empty where nothing is known of them."""
+    value = diagnosis.facts.value
+    rows, classes, task = value("labels.rows"), value("labels.num_classes"), value("labels.task")
+    if rows is None:
+        stated = value("labels.prevalence")
+        return "" if stated is None else f"Prevalence {percent(stated)} as stated"
+    ignored = value("labels.ignored")
+    parts = [quantity(rows, "rows") + (f" and {number(ignored)} ignored" if ignored else "")]
+    focus, positives = value("labels.focus_class"), value("labels.positives")
+    if task == "binary":
+        if positives is not None:
+            parts.append(f"{plural(positives, 'positive')}{_share(diagnosis)}")
+        if focus is not None:
+            parts.append(f"positive class {clean(focus)}")
+        return ", ".join([*parts, "binary"])
+    if focus is not None and positives is not None:
+        parts.append(f"rarest class {clean(focus)} with {quantity(positives, 'rows')}{_share(diagnosis)}")
+    line = ", ".join(parts)
+    if classes is not None:
+        absent = value("labels.classes_absent")
+        line += f"; {classes:,} classes" + (f", {absent:,} of them without a row" if absent else "")
+    return line + (f", {_TASKS.get(task, clean(task))}" if task else "")
+
+
+def _share(diagnosis: Diagnosis) -> str:
+    """Return the prevalence of the class in focus with its interval, in brackets."""
+    value = diagnosis.facts.value
+    share, low, high = (value(f"labels.prevalence{end}") for end in ("", "_low", "_high"))
+    if share is None:
+        return ""
+    known = low is not None and high is not None
+    interval = f", 95 % interval {percent(low).removesuffix(' %')} to {percent(high)}" if known else ""
+    return f" ({percent(share)}{interval})"
+
+
+def not_read(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+    """Name the plan fields that are set but could not be read, with the options that give them.
+
+    Returns
+    -------
+    list
+        One label with its sentence per run; runs that lack the same share one.
+    """
+    by_run: dict[str, list[Unread]] = {}
+    for unread in diagnosis.unread:
+        by_run.setdefault(unread.run, []).append(unread)
+    runs_of: dict[tuple[str, str], list[str]] = {}
+    for run, members in by_run.items():
+        reasons: dict[str, list[str]] = {}
+        for each in members:
+            reason = f"{file_and_line(each.where)}, {each.because}" if each.where else each.because
+            reasons.setdefault(clean(reason), []).append(each.field)
+        what = ", ".join(f"{listed(names)} ({reason})" for reason, names in reasons.items())
+        options = " ".join(clean(option(each.field)) for each in members)
+        runs_of.setdefault((what, options), []).append(run)
+    return [
+        ("Not read" + (f" in {listed(runs)}" if any(runs) else ""), f"{what}: give {options}")
+        for (what, options), runs in runs_of.items()
+    ]
+
+
+def file_and_line(where: Location) -> str:
+    """Return a place without its column."""
+    return str(replace(where, column=None))
+
+
+def cost_line(costs: Mapping[str, float]) -> str:
+    """Return memory, operations and queue of a step in a few words."""
+    memory, operations, queue = (
+        next((costs[name] for name in costs if name.removeprefix("cost.").startswith(start)), None)
+        for start in ("bytes", "operations", "queue")
+    )
+    parts = [f"memory {size(memory)}"] if memory is not None else []
+    parts += [quantity(operations, "operations")] if operations is not None else []
+    each_step = f"{' and '.join(parts)} per step" if parts else ""
+    line = ", ".join(filter(None, [each_step, f"queue {size(queue)}" if queue is not None else ""]))
+    return line[:1].upper() + line[1:]
+
+
 def cost_lines(costs: Mapping[str, float]) -> list[tuple[str, str]]:
     """Return each cost as its meaning and its amount."""
     from imbalance_doctor.facts.base import fact_specs
@@ -301,13 +385,25 @@ def answers(question: Question) -> str:
     return listed(map(option, question.fields))
 
 
+def in_the_way(diagnosis: Diagnosis, advice: Recommendation) -> tuple[list[Finding], list[Finding]]:
+    """Part the findings of advice that cannot be met: those that stand in its way, and the rest."""
+    if advice.feasible:
+        return [], list(diagnosis.findings)
+    placed = {finding.rule: finding for finding in diagnosis.findings}
+    blocking = [placed.get(blocker.rule, blocker) for blocker in advice.blockers]
+    rules = {finding.rule for finding in blocking}
+    return blocking, [finding for finding in diagnosis.findings if finding.rule not in rules]
+
+
 def lifting(diagnosis: Diagnosis, advice: Recommendation) -> list[str]:
     """Return what would make advice possible, without the remedies that stand beside the findings."""
     told = {f.rule for f in reported(diagnosis)}
     return [text for text in advice.remedies if rule_and_reason(text)[0] not in told]
 
 
-def bounds(choice: Choice) -> str:
-    """Return the rules that bound a choice, or its reason where none does."""
-    rules = [rule for text in choice.because if (rule := rule_and_reason(text)[0])]
-    return ", ".join(dict.fromkeys(rules)) or "; ".join(map(clean, choice.because[:1]))
+def reason(choice: Choice) -> str:
+    """Return the rules that bound a choice, and its reason."""
+    told = [rule_and_reason(text) for text in choice.because]
+    rules = dict.fromkeys(rule for rule, _ in told if rule)
+    own = [clean(text) for rule, text in told if not rule][:1]
+    return "; ".join(filter(None, [", ".join(rules), *own]))

@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from imbalance_doctor.diagnose import Diagnosis
 from imbalance_doctor.engine.base import Finding
 from imbalance_doctor.gate import place, reported
-from imbalance_doctor.report._format import clean, first_sentence, headline, paragraphs, unchecked, verdict
+from imbalance_doctor.report._format import (
+    clean,
+    first_sentence,
+    headline,
+    not_read,
+    paragraphs,
+    unchecked,
+    verdict,
+)
 
 FORMAT = "github"
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
@@ -29,7 +37,8 @@ def render(
     findings = reported(diagnosis)
     lines = [_finding(finding, verbose=verbose) for finding in findings]
     if diagnosis.unknown:
-        message = "; ".join(unchecked(diagnosis.unknown))
+        told = [f"{clean(label)}: {clean(what)}" for label, what in not_read(diagnosis)]
+        message = "; ".join([*told, *unchecked(diagnosis.unknown)])
         lines.append(_command("notice", {"title": "imbalance-doctor: not checked"}, message))
     lines += [_command("notice", {"title": "imbalance-doctor: stale"}, clean(s)) for s in diagnosis.stale]
     if diagnosis.recommendation is not None:

@@ -31,6 +31,7 @@
       "not_applicable": {"rule-id": "because"},
       "facts": {"pool.size": {"value": 1280, "unit": "rows"}, ...},
       "assumptions": ["..."],
+      "unread": [{"field", "because", "run", "where"}],  plan fields that are set, but not known
       "exit": {"code": 0, "why": "no findings"}
     }
 
@@ -93,6 +94,10 @@ def document(diagnosis: Diagnosis, *, command: str = "") -> dict[str, Any]:
         "not_applicable": dict(sorted(diagnosis.not_applicable.items())),
         "facts": {n: {"value": v, "unit": specs[n].unit} for n, v in diagnosis.facts.known().items()},
         "assumptions": diagnosis.assumptions,
+        "unread": [
+            {"field": u.field, "because": u.because, "run": u.run, "where": _where(u.where)}
+            for u in diagnosis.unread
+        ],
         "exit": {"code": diagnosis.exit.code, "why": diagnosis.exit.why},
     }
 

@@ -10,17 +10,21 @@ from imbalance_doctor.recommend.base import Recommendation
 from imbalance_doctor.report._format import (
     answers,
     assumed,
-    bounds,
     by_severity,
     choice_value,
+    cost_line,
     cost_lines,
     first_sentence,
     headline,
+    in_the_way,
     interval,
     lifting,
+    not_read,
     paragraphs,
     pasteable,
     plural,
+    read,
+    reason,
     rule_and_reason,
     sentence,
     size,
@@ -43,12 +47,18 @@ def render(
     """Write a diagnosis as Markdown."""
     title = f"imbalance-doctor {command}".rstrip()
     blocks = [f"## {escape(title)}"]
+    labels = read(diagnosis)
+    if labels:
+        blocks.append(f"{escape(labels)}.")
+    rest = diagnosis.findings
     if diagnosis.recommendation is not None:
         blocks += _advice(diagnosis, diagnosis.recommendation, verbose=verbose)
+        rest = tuple(in_the_way(diagnosis, diagnosis.recommendation)[1])
     else:
-        subject = ", ".join(map(code, filter(None, diagnosis.subject))) or "Nothing given"
+        subject = ", ".join(map(code, filter(None, diagnosis.subject))) or "Options"
         blocks.append(f"{subject}: {escape(headline(diagnosis, diagnosis.findings))}")
-    for severity, members in by_severity(diagnosis.findings).items():
+        blocks += _not_read(diagnosis)
+    for severity, members in by_severity(rest).items():
         blocks.append(f"### {escape(plural(len(members), severity).capitalize())}")
         for finding in members:
             blocks += _finding(finding, verbose=verbose)
@@ -61,17 +71,21 @@ def _advice(diagnosis: Diagnosis, advice: Recommendation, *, verbose: bool) -> l
     what, why = verdict(advice)
     about = ", ".join(map(code, filter(None, diagnosis.subject)))
     subject = f" for {about}" if about else ""
-    blocks = [f"**{escape(what)}**{subject}" + (f": {escape(why)}" if why else ".")]
+    blocks = [f"**{escape(what)}**{subject}" + (f": {escape(why)}" if why else "."), *_not_read(diagnosis)]
     if advice.expected_gain:
         blocks.append(f"Expected gain: {escape(sentence(advice.expected_gain))}")
     blocks += _choices(advice, verbose=verbose)
     if not advice.feasible:
         blocks += _infeasible(diagnosis, advice, verbose=verbose)
-    blocks += _beside(diagnosis, advice)
+    blocks += _beside(diagnosis, advice, verbose=verbose)
     for number, (title, text) in enumerate(advice.code.items()):
         if number == 0 or verbose:
             blocks += [f"### Code for {escape(title)}", fence(text, "python")]
     return blocks
+
+
+def _not_read(diagnosis: Diagnosis) -> list[str]:
+    return [f"**{escape(label)}**: {escape(what)}" for label, what in not_read(diagnosis)]
 
 
 def _choices(advice: Recommendation, *, verbose: bool) -> list[str]:
@@ -80,29 +94,28 @@ def _choices(advice: Recommendation, *, verbose: bool) -> list[str]:
             code(name),
             escape(choice_value(name, choice.value)),
             escape(interval(choice.low, choice.high)),
-            "<br>".join(map(escape, choice.because)) if verbose else escape(bounds(choice)),
+            "<br>".join(map(escape, choice.because)) if verbose else escape(reason(choice)),
         ]
         for name, choice in advice.choices.items()
     ]
-    return [table(("choice", "value", "may move between", "bound by"), rows)] if rows else []
+    return [table(("choice", "value", "may move between", "why"), rows)] if rows else []
 
 
 def _infeasible(diagnosis: Diagnosis, advice: Recommendation, *, verbose: bool) -> list[str]:
     blocks = []
-    fired = {f.rule for f in diagnosis.findings}
-    apart = [b for b in advice.blockers if b.rule not in fired]
-    if apart:
+    blocking, _ = in_the_way(diagnosis, advice)
+    if blocking:
         blocks.append("### In the way")
-        for finding in apart:
+        for finding in blocking:
             blocks += _finding(finding, verbose=verbose)
-    remedies = lifting(diagnosis, advice)
-    if remedies:
-        blocks += ["### What would meet it", bullets(map(escape, remedies))]
-    return blocks
+    remedies = lifting(diagnosis, advice) or ["nothing that was tried"]
+    return [*blocks, "### What would meet it:", bullets(map(escape, remedies))]
 
 
-def _beside(diagnosis: Diagnosis, advice: Recommendation) -> list[str]:
-    facts = [f"Cost: {escape(amount)}, {escape(text)}" for text, amount in cost_lines(advice.costs)]
+def _beside(diagnosis: Diagnosis, advice: Recommendation, *, verbose: bool) -> list[str]:
+    facts = [f"Cost: {escape(cost_line(advice.costs))}"] if advice.costs else []
+    if verbose:
+        facts += [f"Cost: {escape(f'{amount}: {text}')}" for text, amount in cost_lines(advice.costs)]
     taken = assumed(diagnosis)
     if taken:
         facts.append(f"Assumed: {escape('; '.join(taken))}")

@@ -10,19 +10,23 @@ from imbalance_doctor.recommend.base import Recommendation
 from imbalance_doctor.report._format import (
     answers,
     assumed,
-    bounds,
     by_severity,
     choice_value,
     clean,
+    cost_line,
     cost_lines,
     first_sentence,
     headline,
+    in_the_way,
     interval,
     lifting,
     listed,
+    not_read,
     paragraphs,
     pasteable,
     plural,
+    read,
+    reason,
     rule_and_reason,
     sentence,
     size,
@@ -45,11 +49,16 @@ def render(
 ) -> str:
     """Write a diagnosis for reading."""
     page = Page(color=color, width=width)
+    labels = read(diagnosis)
+    if labels:
+        page.line(labels)
+    rest = diagnosis.findings
     if diagnosis.recommendation is not None:
         _advice(page, diagnosis, diagnosis.recommendation, verbose=verbose)
+        rest = tuple(in_the_way(diagnosis, diagnosis.recommendation)[1])
     else:
         _header(page, diagnosis)
-    _findings(page, diagnosis, verbose=verbose)
+    _findings(page, rest, verbose=verbose)
     _unknown(page, diagnosis, verbose=verbose)
     _accepted(page, diagnosis, verbose=verbose)
     if diagnosis.recommendation is None and diagnosis.assumptions:
@@ -62,8 +71,14 @@ def render(
 
 
 def _header(page: Page, diagnosis: Diagnosis) -> None:
-    subject = listed(diagnosis.subject) or "Nothing given"
+    subject = listed(diagnosis.subject) or "Options"
     page.line((subject, "bold"), f": {headline(diagnosis, diagnosis.findings)}")
+    _not_read(page, diagnosis)
+
+
+def _not_read(page: Page, diagnosis: Diagnosis) -> None:
+    for label, what in not_read(diagnosis):
+        page.line((f"{label}: ", "bold yellow"), what)
 
 
 def _advice(page: Page, diagnosis: Diagnosis, advice: Recommendation, *, verbose: bool) -> None:
@@ -72,20 +87,24 @@ def _advice(page: Page, diagnosis: Diagnosis, advice: Recommendation, *, verbose
     subject = f" for {about}" if about else ""
     style = "bold green" if advice.feasible else "bold red"
     page.line((what, style), f"{subject}{'.' if not why else f': {why}'}")
+    _not_read(page, diagnosis)
     if advice.expected_gain:
         page.line(("Expected gain: ", "bold"), sentence(advice.expected_gain))
     if advice.choices:
         page.space()
         rows = [
-            (name, choice_value(name, c.value), interval(c.low, c.high), bounds(c))
+            (name, choice_value(name, c.value), interval(c.low, c.high), reason(c))
             for name, c in advice.choices.items()
             if name != "loss"
         ]
-        page.table(("choice", "value", "may move between", "bound by"), rows)
+        page.table(("choice", "value", "may move between", "why"), rows)
     if not advice.feasible:
         _infeasible(page, diagnosis, advice, verbose=verbose)
     page.space()
-    page.labelled("Cost", *(f"{amount}, {clean(text)}" for text, amount in cost_lines(advice.costs)))
+    if advice.costs:
+        page.labelled("Cost", cost_line(advice.costs))
+    if verbose:
+        page.labelled("", *(f"{amount}: {clean(text)}" for text, amount in cost_lines(advice.costs)))
     taken = assumed(diagnosis)
     if taken:
         page.labelled("Assumed", "; ".join(taken))
@@ -118,16 +137,13 @@ def _brief(because: str, *, verbose: bool) -> str:
 
 
 def _infeasible(page: Page, diagnosis: Diagnosis, advice: Recommendation, *, verbose: bool) -> None:
-    fired = {f.rule for f in diagnosis.findings}
-    apart = [b for b in advice.blockers if b.rule not in fired]
-    if apart:
+    blocking, _ = in_the_way(diagnosis, advice)
+    if blocking:
         page.heading("In the way")
-        for finding in apart:
+        for finding in blocking:
             _finding(page, finding, verbose=verbose)
-    remedies = lifting(diagnosis, advice)
-    if remedies:
-        page.heading("What would meet it")
-        page.bullets(remedies)
+    page.heading("What would meet it:")
+    page.bullets(lifting(diagnosis, advice) or ["nothing that was tried"])
 
 
 def _reasons(page: Page, advice: Recommendation) -> None:
@@ -162,8 +178,8 @@ def _code(page: Page, advice: Recommendation, *, verbose: bool) -> None:
         page.code(text)
 
 
-def _findings(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:
-    for severity, members in by_severity(diagnosis.findings).items():
+def _findings(page: Page, findings: Sequence[Finding], *, verbose: bool) -> None:
+    for severity, members in by_severity(findings).items():
         page.space()
         page.line((plural(len(members), severity), SEVERITY_STYLES[severity]))
         for finding in members:

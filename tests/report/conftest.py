@@ -2,7 +2,7 @@
 
 import pytest
 
-from imbalance_doctor.diagnose import Diagnosis, Exit, Suppressed
+from imbalance_doctor.diagnose import Diagnosis, Exit, Suppressed, Unread
 from imbalance_doctor.engine.base import Finding, Merit, Unknown
 from imbalance_doctor.evidence import Location, TrainingPlan
 from imbalance_doctor.facts.base import Facts
@@ -69,8 +69,20 @@ def checked() -> Diagnosis:
     return Diagnosis(
         subject=("y.npy", "train.py"),
         facts=Facts(
-            plan=TrainingPlan(loss="smooth-ap", batch_size=256, queue_size=1024),
-            labels=Labels(rows=99_000, positives=198, prevalence=0.002, class_counts=(98802.0, 198.0)),
+            plan=TrainingPlan(loss="smooth-ap", batch_size=256, queue_size=1024, world_size=1),
+            labels=Labels(
+                rows=99_000,
+                ignored=1000,
+                task="binary",
+                num_classes=2,
+                classes_absent=0,
+                focus_class="1",
+                positives=198,
+                prevalence=0.002,
+                prevalence_low=0.00174,
+                prevalence_high=0.0023,
+                class_counts=(98802.0, 198.0),
+            ),
             pool=Pool(size=1280, expected_positives=2.5600000000000005),
         ),
         findings=(STARVED, COLD, MINOR),
@@ -92,6 +104,15 @@ def checked() -> Diagnosis:
         ),
         stale=("suppression of old-rule in pyproject.toml matches no finding; remove it",),
         assumptions=("class 1 is the positive one",),
+        unread=(
+            Unread(
+                field="label_noise",
+                because="'cfg.noise' is only known when the script runs",
+                where=Location(path="train.py", line=7, column=3),
+            ),
+            Unread(field="learning_rate", because="'sys.argv' is only known when the script runs"),
+            Unread(field="memory_budget", because="'sys.argv' is only known when the script runs"),
+        ),
         exit=Exit(code=1, why="1 finding at or above error"),
     )
 
@@ -150,7 +171,11 @@ def advised() -> Diagnosis:
                 text="How good is a tuned baseline?",
                 effect="the loss would become bce for baseline_roc_auc 0.9 and baseline_metric 0.2",
             ),
-            costs={"cost.queue_bytes": 131072.0},
+            costs={
+                "cost.bytes_planned": 2048.0,
+                "cost.queue_bytes": 34816.0,
+                "cost.operations_dense": 256.0,
+            },
             code={"imbalanced_losses": "loss_fn = SmoothAPLoss(num_classes=1)\n", "other": "other_code()"},
         ),
     )

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imbalance_doctor.diagnose import Diagnosis, Unread, diagnose
 from imbalance_doctor.engine.base import Unknown
+from imbalance_doctor.evidence import LabelCounts, Location, PlannedRun, TrainingPlan
+from imbalance_doctor.recommend.base import Choice
 from imbalance_doctor.report import _format as form
 
 
@@ -173,6 +176,115 @@ def test_unchecked_rules_count_once_per_input_and_the_most_wanted_comes_first():
     ]
     few = form.unchecked([unknown("a", "plan.batch_size"), unknown("b", "plan.quantile")], most=1)
     assert few == ["1 rule needs --batch-size", "others need 1 further input"]
+
+
+def labels(counts, kind="classes", **more):
+    names = tuple(map(str, range(len(counts))))
+    rows = more.pop("rows", sum(counts))
+    return LabelCounts(classes=names, counts=np.array(counts), rows=rows, kind=kind, **more)
+
+
+@pytest.mark.parametrize(
+    ("given_", "plan", "parts"),
+    [
+        # Wilson by hand: (p + z2/2n -+ z sqrt(p(1-p)/n + z2/4n2)) / (1 + z2/n) at 388 of 20,000.
+        (
+            labels([19612, 388], positive=1),
+            {},
+            ["20,000 rows, 388 positives (1.94 %, 95 % interval 1.76 to 2.14 %), positive class 1, binary"],
+        ),
+        (
+            labels([0, 10], positive=0, ignored=5),
+            {},
+            ["10 rows and 5 ignored, 0 positives (0 %, 95 % interval 0 to 27.8 %), positive class 0, binary"],
+        ),
+        (
+            labels([80, 19, 1, 0]),
+            {},
+            [
+                "100 rows, rarest class 2 with 1 row (1 %, 95 % interval 0.177 to 5.45 %)",
+                "4 classes, 1 of them without a row, multi-class",
+            ],
+        ),
+        (
+            labels([30, 20], kind="indicator", rows=100),
+            {},
+            [
+                "100 rows, rarest class 1 with 20 rows (20 %, 95 % interval 13.3 to 28.9 %)",
+                "2 classes, multi-label",
+            ],
+        ),
+        (
+            labels([0, 0, 0], kind="indicator", rows=9),
+            {},
+            ["9 rows", "3 classes, 3 of them without a row, multi-label"],
+        ),
+        (None, {"prevalence": 0.006}, ["Prevalence 0.6 % as stated"]),
+        (None, {"loss": "bce"}, []),
+    ],
+)
+def test_what_was_read_in_one_line(given_, plan, parts):
+    runs = [PlannedRun(plan=TrainingPlan(**plan))]
+    assert form.read(diagnose((), labels=given_, runs=runs)) == "; ".join(parts)
+
+
+def unread(field, because="it is hidden", run="", where=None):
+    return Unread(field=field, because=because, run=run, where=where)
+
+
+def test_what_was_not_read_comes_with_its_reason_and_the_options_that_give_it():
+    one = Diagnosis(
+        unread=(
+            unread("batch_size", "'a.bs' is hidden", where=Location(path="t.py", line=13, column=4)),
+            unread("steps"),
+            unread("queue_size"),
+        )
+    )
+    ((label, what),) = form.not_read(one)
+    reasons, options = what.split(": ")
+    assert label == "Not read"
+    assert reasons == "batch_size (t.py:13, 'a.bs' is hidden), steps and queue_size (it is hidden)"
+    assert options == "give --batch-size --steps --queue-size"
+    assert form.not_read(Diagnosis()) == []
+
+
+def test_runs_that_lack_the_same_share_a_line():
+    fields = (("a", "gamma"), ("b", "gamma"), ("c", "gamma"), ("b", "alpha"))
+    several = Diagnosis(unread=tuple(unread(field, run=run) for run, field in fields))
+    assert form.not_read(several) == [
+        ("Not read in a and c", "gamma (it is hidden): give --gamma"),
+        ("Not read in b", "gamma and alpha (it is hidden): give --gamma --alpha"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("costs", "line"),
+    [
+        ({"cost.bytes_planned": 2048.0, "cost.operations_dense": 256.0},
+         "Memory 2 KiB and 256 operations per step"),
+        ({"cost.queue_bytes": 34816.0, "cost.bytes_planned": 2048.0, "cost.operations_dense": 1.0},
+         "Memory 2 KiB and 1 operation per step, queue 34 KiB"),
+        ({"cost.operations_planned": 5000.0}, "5,000 operations per step"),
+        ({"cost.queue_bytes": 1024.0}, "Queue 1 KiB"),
+        ({}, ""),
+    ],
+)  # fmt: skip
+def test_costs_in_one_line(costs, line):
+    assert form.cost_line(costs) == line
+
+
+@pytest.mark.parametrize(
+    ("because", "line"),
+    [
+        (("it is small", "a-rule: bounds it", "b-rule: bounds it", "a-rule: again"),
+         "a-rule, b-rule; it is small"),
+        (("given by you", "the default"), "given by you"),
+        (("a-rule: bounds it",), "a-rule"),
+        ((), ""),
+    ],
+)  # fmt: skip
+def test_a_reason_starts_with_the_rules_that_bound_the_value(because, line):
+    assert form.reason(Choice(value=1, because=because)) == line
 
 
 @settings(deadline=None)

@@ -55,6 +55,14 @@ def test_findings_point_at_their_lines(checked):
     ]
 
 
+def test_what_was_not_read_stands_with_what_was_not_checked(checked):
+    (told,) = [m for _, p, m in commands(renderer("github")(checked)) if p["title"].endswith("not checked")]
+    assert told.startswith(
+        "Not read: label_noise (train.py:7, 'cfg.noise' is only known when the script runs"
+    )
+    assert "; 2 rules need --label-noise" in told
+
+
 def test_the_last_line_is_the_exit(checked, advised, stuck):
     for diagnosis in (checked, advised, stuck):
         last = renderer("github")(diagnosis).splitlines()[-1]

@@ -26,7 +26,7 @@ def test_every_part_of_a_check_is_there(checked):
     document = read(checked, command="check")
     assert list(document) == [
         "version", "command", "subject", "recommendation", "findings", "unknown", "suppressed", "stale",
-        "passed", "not_applicable", "facts", "assumptions", "exit",
+        "passed", "not_applicable", "facts", "assumptions", "unread", "exit",
     ]  # fmt: skip
     assert document["version"] == 1
     assert document["recommendation"] is None
@@ -39,6 +39,13 @@ def test_every_part_of_a_check_is_there(checked):
     assert document["findings"][1]["where"] is None
     assert document["unknown"][2]["missing"] == ["plan.label_noise", "plan.learning_rate"]
     assert document["suppressed"][0]["finding"]["rule"] == "batch-without-positives"
+    assert document["unread"][0] == {
+        "field": "label_noise",
+        "because": "'cfg.noise' is only known when the script runs",
+        "run": "",
+        "where": {"path": "train.py", "line": 7, "column": 3},
+    }
+    assert document["unread"][1]["where"] is None
     assert document["facts"]["pool.size"] == {"value": 1280, "unit": "rows"}
     assert document["facts"]["labels.class_counts"]["value"] == [98802.0, 198.0]
 

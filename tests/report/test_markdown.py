@@ -74,6 +74,8 @@ def test_a_check_names_rule_place_and_remedy(checked):
     assert "- Remedy: Raise queue\\_size to the suggested value." in text
     assert "- 2 rules need --label-noise" in text
     assert "the sampler is stratified (pyproject.toml)" in text
+    assert text.splitlines()[2].startswith("99,000 rows and 1,000 ignored, 198 positives (0.2 %, 95 % interv")
+    assert "**Not read**: label\\_noise (train.py:7, 'cfg.noise' is only known" in text
     assert "AP-3" not in text
     assert "AP-3" in renderer("markdown")(checked, verbose=True)
 
@@ -83,7 +85,8 @@ def test_advice_holds_choices_as_a_table_and_code(advised):
     cells = [t.content for t in tokens if t.type == "inline"]
     at = cells.index("`queue_size`")
     assert cells[at : at + 4] == [
-        "`queue_size`", "16384", "9744 to 65536", "pool-starved-of-positives, queue-older-than-the-model",
+        "`queue_size`", "16384", "9744 to 65536",
+        "pool-starved-of-positives, queue-older-than-the-model; the smallest that holds 20 positives",
     ]  # fmt: skip
     assert [t.content for t in tokens if t.type == "fence"] == ["loss_fn = SmoothAPLoss(num_classes=1)\n"]
     verbose = PARSER.parse(renderer("markdown")(advised, verbose=True))

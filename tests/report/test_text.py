@@ -15,7 +15,12 @@ from imbalance_doctor.report.base import renderer
 ROOT = Path(__file__).parents[2]
 
 CHECKED = """\
+99,000 rows and 1,000 ignored, 198 positives (0.2 %, 95 % interval 0.174 to 0.23 %), positive class
+1, binary
 y.npy and train.py: 1 error, 1 warning, 1 note; 2 rules passed; 4 not checked; 1 suppressed
+Not read: label_noise (train.py:7, 'cfg.noise' is only known when the script runs), learning_rate
+and memory_budget ('sys.argv' is only known when the script runs): give --label-noise
+--learning-rate --memory-budget
 
 1 error
 
@@ -54,12 +59,13 @@ Use smooth-ap for y.npy: Average precision decides, and positives are rare enoug
 Expected gain: +0.031 average precision against plain BCE, 95 % interval +0.012 to +0.050
 (measured).
 
-choice          value   may move between   bound by
-queue_size      16384   9744 to 65536      pool-starved-of-positives, queue-older-than-the-model
+choice          value   may move between   why
+queue_size      16384   9744 to 65536      pool-starved-of-positives, queue-older-than-the-model;
+                                           the smallest that holds 20 positives
 max_pool_size   none                       no cap: the whole pool fits
 temperature     0.05    0.01 or more       a hundredth of the score range
 
-Cost:          128 KiB, memory of the queue itself
+Cost:          Memory 2 KiB and 256 operations per step, queue 34 KiB
 Assumed:       batch_size 256 (not given)
 Question:      How good is a tuned baseline? Give --baseline-roc-auc and --baseline-metric: the loss
                would become bce for baseline_roc_auc 0.9 and baseline_metric 0.2.
@@ -90,7 +96,7 @@ In the way
     remedy:  Raise queue_size to the suggested value.
     try:     queue_size 2304
 
-What would meet it
+What would meet it:
   - queue_size 4096 instead of 64 would do
 
 exit 1: no plan meets every rule: pool-starved-of-positives
@@ -143,6 +149,7 @@ def test_verbose_says_more(checked, advised):
         "other_code()",
         "bounds it from below; just beyond: it starves",
         "+0.031 (+0.012 to +0.05)",
+        "34 KiB: memory of the queue itself",
     ):
         assert words in told
         assert words not in ADVISED
@@ -159,6 +166,23 @@ def test_nothing_evaluated_says_what_to_give():
     text = renderer("text")(diagnosis)
     assert "Give --labels FILE" in text
     assert text.endswith("exit 3: nothing could be evaluated; give --labels\n")
+
+
+def test_options_alone_are_called_so():
+    assert renderer("text")(Diagnosis(passed=("a-rule",))).startswith("Options: no findings; 1 rule passed")
+    assert "Options: no findings; 1 rule passed" in renderer("markdown")(Diagnosis(passed=("a-rule",)))
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_what_stands_in_the_way_is_told_once_and_before_what_would_meet_it(form, stuck, checked):
+    text = renderer(form)(replace(stuck, findings=checked.findings))
+    assert text.count("holds 2.6 positives") == 1
+    assert text.index("holds 2.6 positives") < text.index("What would meet it:") < text.index("1 warning")
+    assert "1 error" not in text
+    assert "nothing that was tried" not in text
+    hopeless = replace(stuck, recommendation=replace(stuck.recommendation, remedies=()))
+    text = renderer(form)(hopeless)
+    assert text.index("What would meet it:") < text.index("nothing that was tried")
 
 
 def test_many_missing_inputs_are_summed_up(checked):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbalance_doctor.diagnose import Diagnosis, Exit, Suppressed
+from imbalance_doctor.diagnose import Diagnosis, Exit, Suppressed, Unread
 from imbalance_doctor.engine.base import Finding, Unknown
 from imbalance_doctor.evidence import Location, TrainingPlan
 from imbalance_doctor.facts.base import Facts
@@ -41,13 +41,17 @@ def diagnosis_of(text):
     plan = TrainingPlan(loss=text)
     return Diagnosis(
         subject=(text,),
-        facts=Facts(plan=plan, labels=Labels(rows=3, focus_class=text)),
+        facts=Facts(plan=plan, labels=Labels(rows=3, focus_class=text, positives=1, task=text)),
         findings=(finding, replace(finding, where=None, severity="note")),
         unknown=(Unknown(rule=text, severity="error", missing=(f"plan.{text}",), because=text, run=text),),
         passed=(text,),
         suppressed=(Suppressed(finding=finding, reason=text, source=text),),
         stale=(text,),
         assumptions=(text,),
+        unread=(
+            Unread(field=text, because=text, run=text, where=Location(path=text, line=1)),
+            Unread(field="gamma", because=text, run=text),
+        ),
         exit=Exit(code=1, why=text),
         recommendation=Recommendation(
             feasible=False,
@@ -60,7 +64,7 @@ def diagnosis_of(text):
             expected_gain=text,
             assumed=(text,),
             question=Question(fields=(text, "metric"), text=text, effect=text),
-            costs={text: 1.0},
+            costs={text: 1.0, "cost.bytes_planned": 3.0},
             code={text: text},
             blockers=(finding,),
             remedies=(text,),
