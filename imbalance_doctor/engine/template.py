@@ -18,7 +18,7 @@ __all__ = ["Template", "parse_template"]
 
 MAX_LENGTH = 2000
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-_SPEC = re.compile(r"d|,|bytes|\.(\d)([gf%])")
+_SPEC = re.compile(r"d|,|bytes|\.\d(?:[gf%]|g%)")
 _UNKNOWN = "?"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _KIBI = 1024
@@ -145,7 +145,7 @@ def _field(
     if kind == "vector":
         raise ExpressionError(f"'{name}' is one number per class", offset, "a message shows single values")
     if colon and not _SPEC.fullmatch(spec):
-        hint = "one of d .2g .2f .1% , bytes"
+        hint = "one of d .2g .2f .1% .2g% , bytes"
         raise ExpressionError(f"unknown format '{spec}' of '{name}'", offset + len(name) + 1, hint)
     if colon and kind != "number":
         raise ExpressionError(f"'{name}' is no number and takes no format", offset)
@@ -163,6 +163,7 @@ def show(value: Any, spec: str = "") -> str:
         Empty (whole numbers in full, others to four
         significant digits), ``d`` (rounded), ``,``
         (rounded, with thousands separators), ``.Ng``, ``.Nf``, ``bytes``, or ``.N%``
+        and ``.Ng%``
         (with more digits where a share would else read 0 % or 100 %).
 
     Examples
@@ -190,20 +191,22 @@ def _number(value: float, spec: str) -> str:
         return _bytes(float(value))
     if not spec:
         return str(int(value)) if value == int(value) and abs(value) < _EXACT else _significant(value, 4)
+    if spec.endswith("%"):
+        return _percent(float(value), int(spec[1]), spec[2:-1] or "f")
     if spec.endswith("g"):
         return _significant(float(value), int(spec[1]))
-    if spec.endswith("%"):
-        return _percent(value, int(spec[1]))
     return format(value, spec)
 
 
-def _percent(value: float, digits: int) -> str:
+def _percent(share: float, digits: int, form: str) -> str:
     """Return a percentage, with more digits where a share would else read as none or all of it."""
-    text = f"{value:.{digits}%}"
-    while 0 < value < 1 and float(text[:-1]) in {0, 100} and digits < _MOST_DIGITS:
+    from decimal import Decimal
+
+    text = f"{100 * share:.{digits}{form}}"
+    while 0 < share < 1 and float(text) in {0, 100} and digits < _MOST_DIGITS:
         digits += 1
-        text = f"{value:.{digits}%}"
-    return text
+        text = f"{100 * share:.{digits}{form}}"
+    return f"{Decimal(text):f}%"
 
 
 def _significant(value: float, digits: int) -> str:
