@@ -92,9 +92,9 @@ def test_no_advice_on_gamma_is_an_unstable_gamma(gamma: float, prevalence: float
     [
         (TrainingPlan(loss="sigmoid-focal", gamma=2), 0.06),
         (TrainingPlan(loss="softmax-focal", gamma=1), 0.06),
-        (TrainingPlan(loss="smooth-ap"), 0.03),
-        (TrainingPlan(loss="recall-at-quantile"), 0.03),
-        (TrainingPlan(loss="pauc-at-budget"), 0.03),
+        (TrainingPlan(loss="smooth-ap"), 0.06),
+        (TrainingPlan(loss="recall-at-quantile"), 0.06),
+        (TrainingPlan(loss="pauc-at-budget"), 0.06),
         (TrainingPlan(loss="weighted-bce", pos_weight=50), 0.06),
     ],
 )
@@ -102,6 +102,13 @@ def test_label_noise_is_heard_and_low_noise_is_not(plan: TrainingPlan, noise: fl
     heard = {rule for rule in loud(plan.replace(label_noise=noise)) if "noisy" in rule}
     assert heard
     assert not {rule for rule in loud(plan.replace(label_noise=0.01)) if "noisy" in rule}
+
+
+@pytest.mark.parametrize("loss", ["smooth-ap", "recall-at-quantile", "pauc-at-budget"])
+def test_a_little_noise_under_a_ranking_loss_is_noted_but_gates_nothing(loss: str) -> None:
+    plan = TrainingPlan(loss=loss, label_noise=0.03)
+    assert "some-noisy-positives-under-ranking" in {f.rule for f in judged(plan).findings}
+    assert not {rule for rule in loud(plan) if "noisy" in rule}
 
 
 @given(noise=st.floats(0, 1), prevalence=PREVALENCES)
@@ -170,3 +177,55 @@ def test_smooth_ap_is_graded_above_plain_bce_only_where_the_top_is_contested(
     plan = TrainingPlan(metric="average_precision", baseline_roc_auc=roc_auc, baseline_metric=metric)
     merits = {m.loss: m for m in judged(plan, binary(0.002)).merits}
     assert (merits["smooth-ap"].low > 0) is wins
+
+
+@pytest.mark.parametrize("prevalence", [0.0, 1.0])
+def test_a_stated_prevalence_of_none_or_all_is_an_error(prevalence: float) -> None:
+    plan = TrainingPlan(loss="bce", batch_size=64, prevalence=prevalence)
+    assert loud(plan)["one-sided-labels"].severity == "error"
+
+
+@given(prevalence=st.floats(1e-6, 1 - 1e-6))
+def test_a_stated_prevalence_in_between_is_none(prevalence: float) -> None:
+    assert "one-sided-labels" not in loud(TrainingPlan(loss="bce", batch_size=64, prevalence=prevalence))
+
+
+@pytest.mark.parametrize("loss", ["ce", "weighted-ce", "softmax-focal", "smooth-ap", "pauc-at-budget"])
+def test_classes_beyond_the_outputs_are_an_error(loss: str) -> None:
+    labels = tailed(*range(1000, 1050))
+    for outputs in (10, 49):
+        found = loud(TrainingPlan(loss=loss, batch_size=256, num_classes=outputs), labels)
+        assert found["fewer-outputs-than-classes"].severity == "error"
+    plan = TrainingPlan(loss=loss, batch_size=256, num_classes=50)
+    assert "fewer-outputs-than-classes" not in loud(plan, labels)
+
+
+def test_one_score_ranks_two_classes() -> None:
+    plan = TrainingPlan(loss="smooth-ap", batch_size=256, num_classes=1)
+    assert "fewer-outputs-than-classes" not in loud(plan, binary(0.1))
+
+
+@given(sampled=st.floats(0.1, 0.9))
+def test_a_sampler_leaves_plain_bce_a_way_out_where_probabilities_are_used(sampled: float) -> None:
+    plan = TrainingPlan(
+        loss="bce", batch_size=256, sampler="weighted", sampler_prevalence=sampled, probabilities_used=True
+    )
+    assert not loud(plan, binary(0.01))
+    (found,) = (f for f in judged(plan, binary(0.01)).findings if f.rule.endswith("shifted-prior"))
+    assert "logit(batch prevalence) - logit(data prevalence)" in found.remedy
+
+
+@pytest.mark.parametrize(("weight", "severity"), [(0.0204, "error"), (0.8, "warning"), (1.0, None)])
+def test_a_weight_against_the_rare_class_is_told_once(weight: float, severity: str | None) -> None:
+    found = loud(TrainingPlan(loss="weighted-bce", batch_size=256, pos_weight=weight), binary(0.02))
+    heard = {f.severity for f in found.values() if f.rule.startswith("pos-weight-")}
+    assert heard == ({severity} if severity else set())
+
+
+@pytest.mark.parametrize("rule", sorted(r.id for r in RULES.values() if r.merit is not None))
+def test_what_nobody_measured_is_not_called_an_interval(rule: str) -> None:
+    merit, why = RULES[rule].merit, RULES[rule].why
+    assert merit is not None
+    guessed = merit.basis == "documented" or "guess" in why or "No interval" in why
+    assert (merit.range == "95 % interval") <= (not guessed)
+    assert ("guess" in merit.range) <= guessed

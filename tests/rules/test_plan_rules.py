@@ -111,7 +111,7 @@ def test_too_few_rows_above_the_quantile_are_always_heard(batch: int, queue: int
     batch=st.integers(1, 2048),
     queue=st.integers(0, 20_000),
     beta=st.floats(0.001, 0.2),
-    start=st.floats(0, 0.9),
+    start=st.just(0.0) | st.floats(1e-6, 0.9),
 )
 @settings(max_examples=60, deadline=None)
 def test_too_few_negatives_in_or_above_the_band_are_always_heard(
@@ -302,3 +302,47 @@ def test_without_labels_a_pool_rule_is_unknown_and_names_what_is_missing() -> No
     plan, _ = PlannedRun(plan=TrainingPlan(loss="smooth-ap", batch_size=64)).completed()
     judged = engine.judge([RULES["pool-starved-of-positives"]], measure(Evidence(plan=plan)))
     assert [u.missing for u in judged.unknown] == [("labels",)]
+
+
+@given(
+    loss=st.sampled_from(("smooth-ap", "recall-at-quantile", "pauc-at-budget")),
+    surrogate=st.sampled_from(("trapezoid", "pairwise")),
+    rows=st.integers(200, 50_000),
+    prevalence=st.floats(0.0001, 0.4),
+    batch=st.integers(4, 256),
+    queue=st.integers(0, 100_000),
+    quantile=st.floats(0.0001, 0.5),
+    alpha=st.just(0.0) | st.floats(1e-4, 0.004),
+    rate=st.none() | st.floats(1e-4, 1),
+)
+@settings(max_examples=100, deadline=None)
+def test_no_queue_is_suggested_that_is_longer_than_the_data(  # noqa: PLR0917
+    loss: str,
+    surrogate: str,
+    rows: int,
+    prevalence: float,
+    batch: int,
+    queue: int,
+    quantile: float,
+    alpha: float,
+    rate: float | None,
+) -> None:
+    plan = TrainingPlan(
+        loss=loss,
+        surrogate=surrogate,
+        batch_size=batch,
+        queue_size=queue,
+        quantile=quantile,
+        alpha=alpha,
+        beta=0.005,
+        learning_rate=rate,
+    )
+    for found in findings(plan, labels(rows, prevalence)).values():
+        assert found.suggest.get("queue_size", 0) <= rows
+        if found.suggest.get("queue_size") == rows and found.rule != "queue-repeats-the-data":
+            assert "cannot show what the data do not hold" in found.remedy or "Shorten" in found.remedy
+
+
+def test_without_labels_the_suggested_queue_has_no_limit() -> None:
+    plan = TrainingPlan(loss="smooth-ap", batch_size=64, queue_size=0, prevalence=0.00025)
+    assert findings(plan, None)["pool-starved-of-positives"].suggest["queue_size"] == 80_000 - 64
