@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "SAMPLED",
+    "SPREAD",
+    "TAIL",
     "Entries",
     "Interpolation",
     "anchor_pull",
@@ -26,11 +29,14 @@ __all__ = [
 
 Interpolation = Literal["linear", "lower", "higher", "nearest", "midpoint"]
 
-_TILE = 256  # rows copied at once: the tile stays in the cache while it is turned
-_SORT_BELOW = 2048  # numpy sorts short rows as fast as it partitions them
-_MANY = 6
-_TAIL = 2.7  # makes the kernel below as wide as the slope of a sigmoid of the same bandwidth
-_SPREAD = 0.1  # least bandwidth in standard deviations
+TAIL = 2.7
+"""Makes the anchor's kernel as wide as the slope of a sigmoid of the same bandwidth."""
+
+SPREAD = 0.1
+"""Least bandwidth of the anchor in standard deviations."""
+
+SAMPLED = 2048
+"""Rows from which the standard deviation is taken, about."""
 
 
 class Entries(NamedTuple):
@@ -106,31 +112,6 @@ def _between(low: Tensor, high: Tensor, share: Tensor) -> Tensor:
     return torch.where(low == high, low, low + share.to(low) * (high - low))
 
 
-def _turned(scores: Tensor) -> np.ndarray:
-    """Copy scores [M, C] to rows of classes, [C, M]."""
-    source = scores.numpy()
-    out = np.empty(source.shape[::-1], dtype=source.dtype)
-    for low in range(0, source.shape[0], _TILE):
-        out[:, low : low + _TILE] = source[low : low + _TILE].T
-    return out
-
-
-def _order_statistics(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return the values at some places of the sorted row; disorders the row. `places` ascend."""
-    found = np.empty(places.shape[0], dtype=values.dtype)
-    done = 0
-    for i, place in enumerate(places):
-        if values.shape[0] < _SORT_BELOW or places.shape[0] - i > _MANY:
-            values.sort()
-            found[i:] = values[places[i:] - done]
-            break
-        values.partition(place - done)
-        values = values[place - done :]
-        done = place
-        found[i] = values[0]
-    return found
-
-
 def column_quantiles(
     scores: Tensor,
     levels: Sequence[float] | Tensor,
@@ -174,19 +155,8 @@ def column_quantiles(
         return _between(_at_place(ordered, places, low), _at_place(ordered, places, high), share)
     # Entries left out count as lowest, and shift the places of the others.
     low, high = ((place + missing).clamp_(0, rows - 1).long() for place in (low, high))
-    if scores.device.type != "cpu":
-        ordered = _masked(scores, without).sort(0).values
-        return _between(ordered.gather(0, low), ordered.gather(0, high), share)
-    table = _turned(scores)
-    if without is not None:
-        table[without.column.numpy(), without.row.numpy()] = -np.inf
-    found = np.empty((classes, 2, level.shape[0]), dtype=table.dtype)
-    wanted = torch.stack([low, high]).permute(2, 0, 1).numpy()
-    for row, places, out in zip(table, wanted, found, strict=True):
-        distinct, back = np.unique(places, return_inverse=True)
-        out[:] = _order_statistics(row, distinct)[back].reshape(places.shape)
-    both = torch.from_numpy(found).permute(1, 2, 0)
-    return _between(both[0], both[1], share)
+    ordered = _masked(scores, without).sort(0).values
+    return _between(ordered.gather(0, low), ordered.gather(0, high), share)
 
 
 def _masked(scores: Tensor, without: Entries | None) -> Tensor:
@@ -227,14 +197,15 @@ class _KnownGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, scores: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
         ctx.save_for_backward(gradient)
-        ctx.rows, ctx.dtype = scores.shape[0], scores.dtype
+        ctx.rows = scores.shape[0]
         return loss.clone()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+        if torch.is_grad_enabled():  # create_graph: cheaper to see here than with once_differentiable
+            raise RuntimeError("this loss has no second derivatives: its gradient is computed with its value")
         (gradient,) = ctx.saved_tensors
-        out = (gradient * upstream[0]).to(ctx.dtype)
+        out = gradient * upstream[0]
         rest = ctx.rows - out.shape[0]
         if rest:
             out = torch.cat([out, out.new_zeros(rest, out.shape[1])])
@@ -261,25 +232,20 @@ def anchor_pull(gradient: Tensor, scores: Tensor, threshold: Tensor, tau: Tensor
     gradient
         Loss by live scores, [live, C], 0 at negatives; completed in place.
     scores
-        Live scores, [live, C].
+        Of the pool, [M, C].
     threshold
         Of each class, [C].
     tau
-        Temperature of each class, [C]; the bandwidth h is about this, or a tenth of the standard deviation of
-        the live negatives where that is more.
+        Temperature of each class, [C]; the bandwidth h is about this, or a tenth of the scores' standard
+        deviation where that is more.
     positives
-        The live positives.
+        Those of the pool.
     """
-    rows, classes = scores.shape
-    away = scores - threshold
-    here = away[positives.row, positives.column]
-    count = (rows - by_class(torch.ones_like(here), positives.column, classes)).clamp_(min=1)
-    mean = (away.sum(0) - by_class(here, positives.column, classes)) / count
-    square = (away.square().sum(0) - by_class(here * here, positives.column, classes)) / count
-    spread = (square - mean * mean).clamp_(min=0).sqrt_().nan_to_num_(0.0, 0.0, 0.0)
-    width = _TAIL * torch.maximum(tau, _SPREAD * spread)
-    kernel = away.div_(width).square_().add_(1).square_().reciprocal_()
-    kernel.index_put_((positives.row, positives.column), kernel.new_zeros(()))
+    spread = scores[:: 1 + scores.shape[0] // SAMPLED].std(0, correction=0).nan_to_num_(0.0, 0.0, 0.0)
+    width = TAIL * torch.maximum(tau, SPREAD * spread)
+    kernel = (scores[: gradient.shape[0]] - threshold).div_(width).square_().add_(1).square_().reciprocal_()
+    fresh = positives.row < gradient.shape[0]
+    kernel.index_put_((positives.row[fresh], positives.column[fresh]), kernel.new_zeros(()))
     total = kernel.sum(0)
     force = torch.where(total > 0, gradient.sum(0) / total, torch.zeros_like(total))
     gradient.sub_(kernel.mul_(force))

@@ -27,9 +27,11 @@ import abc
 import math
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -101,7 +103,7 @@ class Pool:
     targets
         Class ids, int64 [M].
     iid
-        Rows that may estimate thresholds, bool [M].
+        Rows that may estimate thresholds, bool [M], or None for all.
     live
         Rows ``[0, live)`` are of this step, on any process; the others come from the queue.
     weight
@@ -112,7 +114,7 @@ class Pool:
 
     scores: Tensor
     targets: Tensor
-    iid: Tensor
+    iid: Tensor | None
     live: int
     weight: Tensor | None
     pool_weight: Tensor | None
@@ -128,6 +130,16 @@ class Pool:
     def positive(self) -> Tensor:
         """Which rows belong to which class, bool [M, C]."""
         return self.targets[:, None] == self.classes
+
+    def members(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column of each positive, [E] each, for a pool on the CPU."""
+        targets = self.targets.numpy()
+        if self.scores.shape[1] == 1:
+            row = np.flatnonzero(targets == 1)
+            return row, np.zeros_like(row)
+        # A queue filled by another library may hold labels that are no class.
+        row = np.flatnonzero((targets >= 0) & (targets < self.scores.shape[1]))
+        return row, targets[row]
 
 
 class RankingLoss(nn.Module, abc.ABC):
@@ -291,25 +303,27 @@ class RankingLoss(nn.Module, abc.ABC):
         if should_gather(self.gather_distributed, logits):
             batch = gather_batch(batch)
             seed = shared_seed(batch.logits)
-        self._check_labels(batch.targets)
-        iid = batch.iid
-        if iid is None:
-            iid = torch.ones_like(batch.targets, dtype=torch.bool)
-        live = Rows(batch.logits, batch.targets, iid, batch.weight)
-        with torch.autocast(logits.device.type, enabled=False):
-            pool = self._pool(live, seed)
-            if pool.scores.shape[0]:
-                loss, valid = self._score(pool)
-                self._report(pool, valid)
-            else:
-                loss = logits[:0].sum() + pool.scores.new_zeros(self.num_classes)
-                valid = torch.zeros(self.num_classes, dtype=torch.bool, device=logits.device)
-                self._say_once(
-                    "empty", "no row to rank: the batch is empty or wholly ignored, and so is the queue."
-                )
-            if self.training or self.update_queue_in_eval:
-                self._store(live)
-            return *self._reduce(loss, valid), valid
+        full = self._check_labels(batch.targets)
+        live = Rows(batch.logits, batch.targets, batch.iid, batch.weight)
+        device = logits.device.type
+        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+            return self._ranked(live, seed, full=full)
+
+    def _ranked(self, live: Rows, seed: int | None, *, full: bool) -> tuple[Tensor, Tensor, Tensor]:
+        pool = self._pool(live, seed, full=full)
+        if pool.scores.shape[0]:
+            loss, valid = self._score(pool)
+        else:
+            loss = live.logits[:0].sum() + pool.scores.new_zeros(self.num_classes)
+            valid = torch.zeros(self.num_classes, dtype=torch.bool, device=loss.device)
+            self._say_once("empty", "no row to rank: batch and queue are empty or wholly ignored.")
+        missing = [column for column, known in enumerate(valid.tolist()) if not known]
+        if missing and pool.scores.shape[0]:
+            self._report(pool, missing)
+        if self.queue_size and (self.training or self.update_queue_in_eval):
+            self._store(live)
+        out, per_class = self._reduce(loss, valid, len(missing))
+        return out, per_class, valid
 
     def _checked(
         self, logits: Tensor, targets: Tensor, iid_mask: Tensor | None, sample_weight: Tensor | None
@@ -353,8 +367,18 @@ class RankingLoss(nn.Module, abc.ABC):
                 self._say_once("weight", "every sample_weight is 0, so no row trains.")
         return weight
 
-    def _check_labels(self, targets: Tensor) -> None:
+    def _check_labels(self, targets: Tensor) -> bool:
+        """Refuse labels that are no class; tell whether every row has one."""
         top = max(self.num_classes, 2)
+        if not targets.shape[0]:
+            return True
+        if targets.device.type == "cpu":
+            labels = targets.numpy()
+            least, most = int(labels.min()), int(labels.max())
+        else:
+            least, most = torch.stack(targets.aminmax()).tolist()
+        if least >= 0 and most < top and not 0 <= self.ignore_index < top:
+            return True
         wrong = targets[((targets < 0) | (targets >= top)) & (targets != self.ignore_index)]
         if wrong.numel():
             found = ", ".join(str(label) for label in sorted(set(wrong[:1000].tolist()))[:_SHOWN])
@@ -363,15 +387,16 @@ class RankingLoss(nn.Module, abc.ABC):
             if self.num_classes == 1:
                 msg += "; with one column, 1 marks a positive and 0 a negative"
             raise ValueError(msg)
+        return False
 
-    def _pool(self, live: Rows, seed: int | None) -> Pool:
+    def _pool(self, live: Rows, seed: int | None, *, full: bool) -> Pool:
         rows = self._queue.merge(live)
         fresh = live.targets.shape[0]
-        known = rows.targets != self.ignore_index
-        counts = torch.stack([known.sum(), known[:fresh].sum()]).tolist()
-        size = int(counts[0])
-        if size < rows.targets.shape[0]:
-            rows, fresh = rows.take(known), int(counts[1])
+        if self.queue_size or not full:
+            known = rows.targets != self.ignore_index
+            if not bool(known.all()):
+                rows, fresh = rows.take(known), int(known[:fresh].sum())
+        size = rows.targets.shape[0]
         pool_weight = None
         if self.max_pool_size is not None and size > self.max_pool_size:
             sample = self._sample(rows, fresh, self.max_pool_size, seed)
@@ -407,14 +432,16 @@ class RankingLoss(nn.Module, abc.ABC):
                 stacklevel=2,
             )
 
-    def _reduce(self, loss: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    def _reduce(self, loss: Tensor, valid: Tensor, missing: int) -> tuple[Tensor, Tensor]:
         """Return the reduced loss, and the loss of each class with NaN where it has none."""
-        per_class = loss.masked_fill(~valid, math.nan)
+        per_class = loss.masked_fill(~valid, math.nan) if missing else loss
         if self.reduction == "none":
             return per_class, per_class
-        total = loss.masked_fill(~valid, 0.0).sum()
+        if self.num_classes == 1:
+            return (loss.masked_fill(~valid, 0.0) if missing else loss).view(()), per_class
+        total = (loss.masked_fill(~valid, 0.0) if missing else loss).sum()
         if self.reduction == "mean":
-            total = total / valid.sum().clamp(min=1)
+            total = total / max(1, self.num_classes - missing)
         return total, per_class
 
     # -- scoring ---------------------------------------------------------------
@@ -436,11 +463,10 @@ class RankingLoss(nn.Module, abc.ABC):
         weight[pool.live :] = 0
         return weight
 
-    def _report(self, pool: Pool, valid: Tensor) -> None:
+    def _report(self, pool: Pool, missing: Sequence[int]) -> None:
         """Say which classes could not be scored and why, once for each class and reason."""
-        found = (~valid).nonzero().squeeze(1).tolist()
         news: dict[str, list[int]] = {}
-        for column in found:
+        for column in missing:
             reason = self._reason(pool, column)
             if (column, reason) not in self._said:
                 self._said.add((column, reason))

@@ -28,10 +28,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from imbalance_doctor.losses import _grid
+from imbalance_doctor.losses import _grid, _host
 from imbalance_doctor.losses._thresholds import (
     Entries,
     Interpolation,
@@ -52,7 +53,7 @@ Scale = Literal["iqr", "band", "std", "none"]
 _NO_SPREAD = 1e-12
 _ALONE = 250_000  # pairs of a class from which it is summed alone, on a grid where that is faster
 _BLOCK = 1 << 18
-_REACH = 100.0  # temperatures beyond which a sigmoid is 0 or 1 in double precision
+_REACH = 45.0  # temperatures beyond which a sigmoid is 0 or 1 in double precision
 
 
 class _Details(NamedTuple):
@@ -194,6 +195,10 @@ def _solve(
     plain = scores.detach()
     rows, classes = plain.shape
     live = rows if live is None else live
+    if classes == 1 and plain.device.type == "cpu" and pool_weight is None and not details:
+        alone = _one_class(task, scores, positive, iid, live, weight)
+        if alone is not None:
+            return *alone, None
     found = entries(positive, weight, pool_weight, plain.dtype)
     reference = _reference(plain, found, iid, pool_weight)
     if reference is None:
@@ -228,6 +233,99 @@ def _solve(
     gradient.index_put_((near.row, near.column), -(share * sums.slope)[fresh], accumulate=True)
     gradient.masked_fill_(~valid, 0.0).masked_fill_(bad, torch.nan)
     return known_gradient(scores, loss, gradient), valid, facts
+
+
+# -- one class on the CPU ----------------------------------------------------
+
+
+def _one_class(
+    task: _Task, scores: Tensor, positive: Tensor, iid: Tensor | None, live: int, weight: Tensor | None
+) -> tuple[Tensor, Tensor] | None:
+    """Solve one class in numpy; None for what the general form has to look at: no loss, NaN, infinities."""
+    column, mask = scores.detach().numpy().ravel(), positive.numpy().ravel()
+    set_ = _host_thresholds(task, column, mask, None if iid is None else iid.numpy())
+    at = np.flatnonzero(mask[:live] if task.pos_numerator == "live" else mask)
+    share = np.ones(at.size, column.dtype) if weight is None else weight.detach().numpy()[at]
+    mass = share.sum()
+    if set_ is None or not mass > 0:
+        return None
+    knots, tau = set_
+    share = share / mass
+    x = column[at]
+    wanted = scores.requires_grad and torch.is_grad_enabled()
+    gradient = np.zeros(live if wanted else 0, column.dtype)
+    pairwise = task.surrogate == "pairwise"
+    if not pairwise:
+        value, slope = _host_trapezoid(x, knots, tau, wanted=wanted and not task.anchor)
+    if pairwise or (wanted and task.anchor):
+        inside = (column >= knots[-1]) & ~mask
+        if task.alpha > 0:
+            inside &= column <= knots[0]
+        sums = _host_pairs(x, column, np.flatnonzero(inside), tau, share, gradient)
+        if sums is None:
+            return None
+        value, slope = (sums[0] if pairwise else value), sums[1]
+    loss = torch.tensor([1 - share @ value], dtype=scores.dtype)
+    valid = torch.ones(1, dtype=torch.bool)
+    if not wanted:
+        return loss, valid
+    fresh = np.searchsorted(at, live)
+    gradient[at[:fresh]] = -(share * slope)[:fresh]
+    return known_gradient(scores, loss, torch.from_numpy(gradient[:, None])), valid
+
+
+def _host_thresholds(
+    task: _Task, column: np.ndarray, mask: np.ndarray, iid: np.ndarray | None
+) -> tuple[list[float], float] | None:
+    """Return knots and temperature; None where they do not exist or are not finite."""
+    reference, gone = (column.copy(), mask) if iid is None else (column[iid], mask[iid])
+    missing = int(np.count_nonzero(gone))
+    if missing == reference.size or not np.isfinite(column.sum()):
+        return None
+    if task.budget_basis == "fpr":
+        reference[gone] = -np.inf
+    else:
+        missing = 0
+    relative = task.tau_scale in {"iqr", "band"}
+    levels = [*task.levels().tolist(), *([0.75, 0.25] if relative else [])]
+    found = _host.quantiles(reference, levels, task.interpolation, missing)
+    knots, scale = (found[:-2] if relative else found), 1.0
+    if relative:
+        band, iqr = knots[0] - knots[-1], found[-2] - found[-1]
+        first, second = (iqr, band) if task.tau_scale == "iqr" else (band, iqr)
+        scale = float(first if first > _NO_SPREAD else second)
+    elif task.tau_scale == "std":
+        scale = float(reference[reference > -np.inf].std())
+    return (knots, task.temperature * scale) if scale > _NO_SPREAD else None
+
+
+def _host_trapezoid(
+    x: np.ndarray, knots: list[float], tau: float, *, wanted: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    value, slope = np.zeros_like(x), np.zeros_like(x)
+    for k, knot in enumerate(knots):
+        share = (0.5 if k in {0, len(knots) - 1} else 1.0) / (len(knots) - 1)
+        above = _host.logistic((x - knot) / x.dtype.type(tau))
+        value += share * above
+        if wanted:
+            slope += share / tau * above * (1 - above)
+    return value, slope
+
+
+def _host_pairs(
+    x: np.ndarray, column: np.ndarray, there: np.ndarray, tau: float, share: np.ndarray, gradient: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mean over the band and its derivative for each positive; adds the band's gradient. None without band."""
+    y = column[there]
+    if not y.size:
+        return None
+    near = x.clip(y.min() - _REACH * tau, y.max() + _REACH * tau)
+    sums = _grid.pair_sums(
+        torch.from_numpy(near), torch.from_numpy(y), tau, query_weight=torch.from_numpy(share)
+    )
+    fresh = np.searchsorted(there, gradient.size)
+    gradient[there[:fresh]] = sums.source_slope.numpy()[:fresh] / -y.size
+    return sums.value.numpy() / y.size, sums.query_slope.numpy() / y.size
 
 
 # -- thresholds ---------------------------------------------------------------
@@ -606,11 +704,12 @@ class PAUCAtBudgetLoss(RankingLoss):
 
     def _other_reason(self, pool: Pool, column: int) -> str:
         positive = pool.positive[:, column]
-        if not bool((pool.iid & ~positive).any()):
+        iid = torch.ones_like(positive) if pool.iid is None else pool.iid
+        if not bool((iid & ~positive).any()):
             return "no negative among the iid rows"
         if pool.weight is not None and not bool((pool.weight[positive] > 0).any()):
             return super()._other_reason(pool, column)
-        rows = pool.iid if self.budget_basis == "population" else pool.iid & ~positive
+        rows = iid if self.budget_basis == "population" else iid & ~positive
         least, most = pool.scores[rows, column].aminmax()
         if bool(most - least <= _NO_SPREAD):
             return "the scores that set its thresholds are all equal"

@@ -20,14 +20,14 @@ class Rows(NamedTuple):
     targets
         Class ids, int64 [M].
     iid
-        Rows that may estimate thresholds, bool [M].
+        Rows that may estimate thresholds, bool [M], or None for all.
     weight
         Weight of each row, [M], or None for 1.
     """
 
     logits: Tensor
     targets: Tensor
-    iid: Tensor
+    iid: Tensor | None
     weight: Tensor | None
 
     def take(self, index: Tensor) -> Rows:
@@ -35,7 +35,7 @@ class Rows(NamedTuple):
         return Rows(
             self.logits[index],
             self.targets[index],
-            self.iid[index],
+            None if self.iid is None else self.iid[index],
             None if self.weight is None else self.weight[index],
         )
 
@@ -56,6 +56,8 @@ class MemoryQueue(nn.Module):
     ----------
     has_weights
         Whether a stored row's weight differs from 1.
+    has_mined
+        Whether a stored row is not iid.
     """
 
     _q_logits: Tensor
@@ -70,6 +72,7 @@ class MemoryQueue(nn.Module):
         self.num_classes = num_classes
         self.ignore_index = ignore_index
         self.has_weights = False
+        self.has_mined = False
         if queue_size:
             self.register_buffer("_q_logits", torch.zeros(queue_size, num_classes))
             self.register_buffer("_q_targets", torch.full((queue_size,), ignore_index, dtype=torch.int64))
@@ -86,7 +89,7 @@ class MemoryQueue(nn.Module):
             self._q_ptr.zero_()
             self._q_iid.fill_(True)
             self._q_weight.fill_(1.0)
-        self.has_weights = False
+        self.has_weights = self.has_mined = False
 
     @torch.no_grad()
     def enqueue(self, rows: Rows) -> int:
@@ -128,12 +131,14 @@ class MemoryQueue(nn.Module):
             self._q_ptr.fill_((start + count) % size)
         if rows.weight is not None or self.has_weights:
             self.has_weights = bool((self._q_weight != 1).any())
+        if rows.iid is not None or self.has_mined:
+            self.has_mined = not bool(self._q_iid.all())
         return int(refused)
 
     def _write(self, slots: slice, rows: Rows, part: slice) -> None:
         self._q_logits[slots] = rows.logits[part].to(self._q_logits)
         self._q_targets[slots] = rows.targets[part].to(self._q_targets)
-        self._q_iid[slots] = rows.iid[part].to(self._q_iid)
+        self._q_iid[slots] = True if rows.iid is None else rows.iid[part].to(self._q_iid)
         self._q_weight[slots] = 1.0 if rows.weight is None else rows.weight[part].to(self._q_weight)
 
     def merge(self, live: Rows) -> Rows:
@@ -152,13 +157,15 @@ class MemoryQueue(nn.Module):
         if not self.queue_size:
             return live
         like = live.logits
-        weight = live.weight
+        iid, weight = live.iid, live.weight
+        if iid is None and self.has_mined:
+            iid = torch.ones_like(live.targets, dtype=torch.bool)
         if weight is None and self.has_weights:
             weight = like.new_ones(like.shape[0])
         return Rows(
             torch.cat([like, self._q_logits.to(like)]),
             torch.cat([live.targets, self._q_targets.to(live.targets)]),
-            torch.cat([live.iid, self._q_iid.to(live.iid)]),
+            None if iid is None else torch.cat([iid, self._q_iid.to(iid)]),
             None if weight is None else torch.cat([weight, self._q_weight.to(weight)]),
         )
 
@@ -167,7 +174,9 @@ class MemoryQueue(nn.Module):
             state_dict.setdefault(prefix + "_q_iid", torch.ones(self.queue_size, dtype=torch.bool))
             state_dict.setdefault(prefix + "_q_weight", torch.ones(self.queue_size))
         super()._load_from_state_dict(state_dict, prefix, *rest)
-        self.has_weights = bool(self.queue_size) and bool((self._q_weight != 1).any())
+        if self.queue_size:
+            self.has_weights = bool((self._q_weight != 1).any())
+            self.has_mined = not bool(self._q_iid.all())
 
     def extra_repr(self) -> str:
         """Name the size."""

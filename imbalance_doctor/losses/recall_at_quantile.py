@@ -18,9 +18,13 @@ non-decomposable objectives", for the objective.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from imbalance_doctor.losses import _host
 from imbalance_doctor.losses._thresholds import (
     Interpolation,
     anchor_pull,
@@ -84,13 +88,70 @@ def recall_at_quantile(  # noqa: PLR0913  as many facts as the class has options
         exactly 0.
     """
     scores = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
+    if pool_weight is not None or scores.device.type != "cpu" or not scores.shape[0]:
+        task = _Task(quantile, temperature, interpolation, anchor)
+        return _solve(task, scores, positive, live, weight, pool_weight)
+    column, row = np.nonzero(positive.numpy().T)
+    task = _Task(quantile, temperature, interpolation, anchor)
+    solved = _solve_on_host(task, scores, (row, column), live, weight)
+    return _solve(task, scores, positive, live, weight, None) if solved is None else solved
+
+
+class _Task(NamedTuple):
+    quantile: float
+    temperature: float | Tensor
+    interpolation: Interpolation
+    anchor: bool
+
+    def tau(self, like: Tensor) -> Tensor:
+        """Temperature of each column of `like`."""
+        tau = torch.as_tensor(self.temperature, dtype=like.dtype, device=like.device)
+        return tau.detach().expand(like.shape[1])
+
+
+def _solve_on_host(
+    task: _Task,
+    scores: Tensor,
+    members: tuple[np.ndarray, np.ndarray],
+    live: int | None,
+    weight: Tensor | None,
+) -> tuple[Tensor, Tensor] | None:
+    """Solve in numpy; None where a score is NaN."""
+    wanted = scores.requires_grad and torch.is_grad_enabled()
+    fresh = scores.shape[0] if live is None else live
+    plain = scores.detach().numpy()
+    tau = task.temperature
+    solution = _host.recall(
+        plain,
+        members,
+        1.0 - task.quantile,
+        task.interpolation,
+        task.tau(scores).numpy() if isinstance(tau, Tensor) else np.full(plain.shape[1], tau, plain.dtype),
+        None if weight is None else weight.detach().numpy(),
+        fresh if wanted else 0,
+        anchor=task.anchor,
+    )
+    if solution is None:
+        return None
+    loss, valid = torch.from_numpy(solution.loss), torch.from_numpy(solution.valid)
+    return (known_gradient(scores, loss, torch.from_numpy(solution.gradient)) if wanted else loss), valid
+
+
+def _solve(
+    task: _Task,
+    scores: Tensor,
+    positive: Tensor,
+    live: int | None,
+    weight: Tensor | None,
+    pool_weight: Tensor | None,
+) -> tuple[Tensor, Tensor]:
     plain = scores.detach()
     rows, classes = plain.shape
     if not rows:
         return scores.sum(0) + torch.nan, torch.zeros(classes, dtype=torch.bool, device=scores.device)
     live = rows if live is None else live
-    tau = torch.as_tensor(temperature, dtype=plain.dtype, device=plain.device).detach().expand(classes)
-    theta = column_quantiles(plain, [1.0 - quantile], interpolation, weight=pool_weight)[0]
+    tau = task.tau(plain)
+    theta = column_quantiles(plain, [1.0 - task.quantile], task.interpolation, weight=pool_weight)[0]
     found = entries(positive, weight, pool_weight, plain.dtype)
     mass = by_class(found.weight, found.column, classes)
     valid = mass > 0
@@ -104,12 +165,10 @@ def recall_at_quantile(  # noqa: PLR0913  as many facts as the class has options
         return loss, valid
     slope = above.addcmul_(above, above, value=-1).mul_(found.weight).div_(-scale * safe[found.column])
     gradient = plain.new_zeros(live, classes)
-    if live < rows:
-        fresh = found.row < live
-        found, slope = found.take(fresh), slope[fresh]
-    gradient.index_put_((found.row, found.column), slope)
-    if anchor and live:
-        anchor_pull(gradient, plain[:live], theta, tau, found)
+    fresh = found.row < live
+    gradient.index_put_((found.row[fresh], found.column[fresh]), slope[fresh])
+    if task.anchor and live:
+        anchor_pull(gradient, plain, theta, tau, found)
     gradient.masked_fill_(poisoned, torch.nan)
     return known_gradient(scores, loss, gradient), valid
 
@@ -180,14 +239,11 @@ class RecallAtQuantileLoss(RankingLoss):
         self.anchor = anchor
 
     def _score(self, pool: Pool) -> tuple[Tensor, Tensor]:
-        return recall_at_quantile(
-            pool.scores,
-            pool.positive,
-            quantile=self.quantile,
-            temperature=self._scaled_temperature(pool),
-            interpolation=self.quantile_interpolation,
-            live=pool.live,
-            weight=self._numerator_weight(pool),
-            pool_weight=pool.pool_weight,
-            anchor=self.anchor,
-        )
+        weight = self._numerator_weight(pool)
+        task = _Task(self.quantile, self._scaled_temperature(pool), self.quantile_interpolation, self.anchor)
+        solved = None
+        if pool.pool_weight is None and pool.scores.device.type == "cpu":
+            solved = _solve_on_host(task, pool.scores, pool.members(), pool.live, weight)
+        if solved is None:
+            solved = _solve(task, pool.scores, pool.positive, pool.live, weight, pool.pool_weight)
+        return solved

@@ -153,7 +153,8 @@ CAPPED = {
 def test_b7_the_cap_keeps_the_objective(name, size):
     """Ten pools of 6,000 rows, 2 % positives: the mean error is 0 within its confidence interval.
 
-    Of 900 rows the certain ones reach below the budget; of 600 the threshold lies among rows that stand for thirty.
+    Of 900 rows the certain ones reach below the budget; of 600 the threshold lies among rows that stand for
+    thirty.
     """
     mine, theirs, options = CAPPED[name]
     errors = []
@@ -175,8 +176,8 @@ def test_b7_the_cap_keeps_the_objective(name, size):
     error, error_ = torch.tensor(errors).double().T
     half_width = 2.26 * error.std() / math.sqrt(10)  # Student's t, 9 degrees of freedom, 95 %
     assert error.mean().abs() <= half_width + (1e-5 if size == 900 else 1e-3)
-    assert error.abs().max() < (1e-3 if size == 900 else 1e-2)
-    assert error_.mean().abs() > 10 * error.mean().abs()
+    assert error.abs().max() < (2e-3 if size == 900 else 1e-2)
+    assert error_.abs().mean() > 5 * error.abs().mean()
 
 
 @pytest.mark.parametrize("library", [ours, reference])
