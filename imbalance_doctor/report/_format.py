@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from imbalance_doctor.diagnose import Diagnosis, Unread
+from imbalance_doctor.diagnose import Diagnosis
 from imbalance_doctor.engine.base import SEVERITIES, Finding, Unknown
 from imbalance_doctor.evidence import PLAN_FIELDS, Location
 from imbalance_doctor.gate import missing_inputs, option, reported
@@ -313,24 +313,21 @@ def not_read(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     Returns
     -------
     list
-        One label with its sentence per run; runs that lack the same share one.
+        Labels with their sentences; what several runs lack is said once.
     """
-    by_run: dict[str, list[Unread]] = {}
-    for unread in diagnosis.unread:
-        by_run.setdefault(unread.run, []).append(unread)
-    runs_of: dict[tuple[str, str], list[str]] = {}
-    for run, members in by_run.items():
-        reasons: dict[str, list[str]] = {}
-        for each in members:
-            reason = f"{file_and_line(each.where)}, {each.because}" if each.where else each.because
-            reasons.setdefault(clean(reason), []).append(each.field)
-        what = ", ".join(f"{listed(names)} ({reason})" for reason, names in reasons.items())
-        options = " ".join(clean(option(each.field)) for each in members)
-        runs_of.setdefault((what, options), []).append(run)
-    return [
-        ("Not read" + (f" in {listed(runs)}" if any(runs) else ""), f"{what}: give {options}")
-        for (what, options), runs in runs_of.items()
-    ]
+    holders: dict[tuple[str, str], list[str]] = {}
+    for each in diagnosis.unread:
+        because = f"{file_and_line(each.where)}, {each.because}" if each.where else each.because
+        holders.setdefault((each.field, clean(because)), []).append(each.run)
+    groups: dict[tuple[str, ...], dict[str, list[str]]] = {}
+    for (name, because), runs in holders.items():
+        groups.setdefault(tuple(runs), {}).setdefault(because, []).append(name)
+    lines = []
+    for runs_, reasons in groups.items():
+        what = ", ".join(f"{listed(fields)} ({because})" for because, fields in reasons.items())
+        options = " ".join(clean(option(field)) for fields in reasons.values() for field in fields)
+        lines.append(("Not read" + (f" in {listed(runs_)}" if any(runs_) else ""), f"{what}: give {options}"))
+    return lines
 
 
 def file_and_line(where: Location) -> str:

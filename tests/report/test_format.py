@@ -248,12 +248,12 @@ def test_what_was_not_read_comes_with_its_reason_and_the_options_that_give_it():
     assert form.not_read(Diagnosis()) == []
 
 
-def test_runs_that_lack_the_same_share_a_line():
+def test_what_several_runs_lack_is_said_once():
     fields = (("a", "gamma"), ("b", "gamma"), ("c", "gamma"), ("b", "alpha"))
     several = Diagnosis(unread=tuple(unread(field, run=run) for run, field in fields))
     assert form.not_read(several) == [
-        ("Not read in a and c", "gamma (it is hidden): give --gamma"),
-        ("Not read in b", "gamma and alpha (it is hidden): give --gamma --alpha"),
+        ("Not read in a, b and c", "gamma (it is hidden): give --gamma"),
+        ("Not read in b", "alpha (it is hidden): give --alpha"),
     ]
 
 
