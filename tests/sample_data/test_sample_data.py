@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import math
 import runpy
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,24 @@ def test_the_healthy_plan_is_silent_and_was_judged() -> None:
     judgement = judge(load_rules().rules.values(), facts)
     assert [f.rule for f in judgement.findings if f.severity in GATING] == []
     assert len(judgement.passed) >= 10
+
+
+def test_the_script_runs_as_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("imbalanced_losses")
+    spec = importlib.util.spec_from_file_location("fraud_train", SAMPLES / "fraud" / "train.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    features, labels = script.load().tensors
+    assert (features.shape, labels.shape) == ((120_000, 30), (120_000, 1))
+    assert labels.sum() == 240
+    assert math.isfinite(script.main(max_steps=2))
+    # Three batches per epoch, so that the warm-up of two epochs ends and the ranking loss is called.
+    few = script.TensorDataset(torch.randn(384, 30), (torch.arange(384) % 4 == 0).float().unsqueeze(1))
+    monkeypatch.setattr(script, "load", lambda: few)
+    warm, ranked = script.main(max_steps=6), script.main(max_steps=7)
+    assert 0 < ranked < 1
+    assert warm != ranked
 
 
 def facts_of(patient: str, plan: str = "train.yaml") -> Facts:
