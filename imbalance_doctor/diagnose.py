@@ -127,7 +127,7 @@ def diagnose(
         facts = measure(
             Evidence(labels=labels, plan=plan), reuse=measured[0] if measured and labels else None
         )
-        judgement = judge(rules, facts, run=name, where=run.where)
+        judgement = judge(rules, facts, run=name, where=run.place)
         unknown = tuple(_explained(u, run.unreadable) for u in judgement.unknown)
         judgements.append(replace(judgement, unknown=unknown))
         measured.append(facts)
@@ -135,6 +135,11 @@ def diagnose(
             assumptions.append(f"the labels' own prevalence counts, not the stated {plan.prevalence:g}")
         for field_ in assumed:
             defaults.setdefault(f"{field_} {getattr(plan, field_)}", []).append(run.name)
+        assumptions += [
+            f"{field_} {getattr(plan, field_)} ({source})" for field_, source in run.assumed.items()
+        ]
+        if run.unused:
+            assumptions.append(f"not used by {plan.loss or 'the metric'}: {', '.join(run.unused)}")
         unread += [
             Unread(field=field_, because=because, run=name, where=run.where.get(field_))
             for field_, because in run.unreadable.items()

@@ -289,6 +289,12 @@ class TrainingPlan:
     gather_distributed: bool | None = described(
         "the loss sees the rows of all workers", group=_LOSS, example="true"
     )
+    gathered_before_loss: bool | None = described(
+        "the rows are gathered before the loss is called", group=_LOSS, example="false"
+    )
+    probabilities_into_logit_loss: bool | None = described(
+        "a loss that expects logits is handed probabilities", group=_LOSS, example="false"
+    )
     update_queue_in_eval: bool | None = described(
         "evaluation batches enter the queue too", group=_LOSS, example="false"
     )
@@ -410,8 +416,11 @@ class TrainingPlan:
     sampler: str | None = described(
         "how batches are drawn",
         group=_DATA,
-        choices=("shuffle", "stratified", "weighted"),
+        choices=("shuffle", "stratified", "weighted", "sequential"),
         example="shuffle",
+    )
+    drop_last: bool | None = described(
+        "the last, incomplete batch of an epoch is left out", group=_DATA, example="false"
     )
     sampler_prevalence: float | None = described(
         "share of positives that the sampler shows to the loss",
@@ -555,6 +564,50 @@ LOSS_DEFAULTS: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "softmax-focal": {"gamma": 2.0, "reduction": "mean", "label_smoothing": 0.0},
     }
 )
+_RANKING_FIELDS = frozenset(
+    {
+        *("queue_size", "max_pool_size", "temperature", "reduction", "gather_distributed"),
+        *("gathered_before_loss", "update_queue_in_eval"),
+    }
+)
+_FOCAL_FIELDS = frozenset(
+    {
+        *("gamma", "stabilised", "class_weights", "reduction", "gather_distributed"),
+        "probabilities_into_logit_loss",
+    }
+)
+_BCE_FIELDS = frozenset({"pos_weight", "reduction", "probabilities_into_logit_loss"})
+_CE_FIELDS = frozenset({"class_weights", "label_smoothing", "reduction", "probabilities_into_logit_loss"})
+_EVERY_LOSS = frozenset({"loss", "implementation", "num_classes", "ignore_index"})
+LOSS_FIELDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "bce": _BCE_FIELDS,
+        "weighted-bce": _BCE_FIELDS,
+        "ce": _CE_FIELDS,
+        "weighted-ce": _CE_FIELDS,
+        "sigmoid-focal": _FOCAL_FIELDS | {"alpha", "pos_weight"},
+        "softmax-focal": _FOCAL_FIELDS | {"label_smoothing", "background_class"},
+        "smooth-ap": _RANKING_FIELDS,
+        "recall-at-quantile": _RANKING_FIELDS | {"quantile", "quantile_interpolation", "iid_mask"},
+        "pauc-at-budget": _RANKING_FIELDS
+        | {"alpha", "beta", "surrogate", "n_knots", "tau_scale", "pos_numerator", "budget_basis"}
+        | {"iid_mask", "quantile_interpolation"},
+    }
+)
+"""Fields of the group ``Loss`` that a loss takes, apart from those that every loss takes."""
+_METRIC_FIELDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "metric_quantile": ("recall_at_quantile", "recall-at-quantile"),
+        "metric_fpr_low": ("partial_auc", "pauc-at-budget"),
+        "metric_fpr_high": ("partial_auc", "pauc-at-budget"),
+    }
+)
+"""Field to the metric, and to the loss, that it says something about."""
+_OTHERWISE: Mapping[str, str] = MappingProxyType(
+    {"warmup_steps": "warmup_epochs", "blend_steps": "blend_epochs", "steps": "epochs"}
+    | {"warmup_epochs": "warmup_steps", "blend_epochs": "blend_steps", "epochs": "steps"}
+)
+"""Lengths can be given in steps or in epochs."""
 WRAPPER_DEFAULTS: Mapping[str, object] = MappingProxyType(
     {
         "temp_start": 0.05,
@@ -583,12 +636,37 @@ class PlannedRun:
     unreadable
         Fields that are set but whose value could not be read statically, with the reason. They stay
         unknown: a default must not stand in for them.
+    assumed
+        Fields whose value is a default that the script declares itself and that its caller can
+        change, with its source, as ``default of --bs, train.py:13``.
     """
 
     plan: TrainingPlan
     name: str = ""
     where: Mapping[str, Location] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    assumed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Known fields that say nothing here: the loss does not take them, or the metric is another."""
+        plan = self.plan
+        taken = LOSS_FIELDS.get(plan.loss) if plan.loss is not None else None
+        found = []
+        for name in plan.known():
+            about = _METRIC_FIELDS.get(name)
+            loss_field = PLAN_FIELDS[name].metadata["group"] == _LOSS
+            if about is not None:
+                silent = plan.metric != about[0] and plan.loss != about[1]
+            else:
+                silent = loss_field and taken is not None and name not in taken | _EVERY_LOSS
+            if silent:
+                found.append(name)
+        return tuple(found)
+
+    def place(self, name: str) -> Location | None:
+        """Return where a field was read; of a length in steps also where it is given in epochs."""
+        return self.where.get(name) or self.where.get(_OTHERWISE.get(name, ""))
 
     def completed(self) -> tuple[TrainingPlan, tuple[str, ...]]:
         """Fill in documented defaults; return the plan and the names of the fields assumed."""
@@ -599,7 +677,8 @@ class PlannedRun:
         warmed = plan.warmup_epochs is not None or plan.warmup_steps is not None
         if warmed and plan.loss in RANKING_LOSSES:
             defaults |= WRAPPER_DEFAULTS
-        if (plan.world_size or 1) > 1 and plan.loss in RANKING_LOSSES:
+        distributed = "world_size" in self.unreadable or (plan.world_size or 1) > 1
+        if distributed and plan.loss in RANKING_LOSSES:
             defaults["gather_distributed"] = True  # the reference gathers unless told not to
         assumed = {
             name: value

@@ -2,7 +2,16 @@
 
 import pytest
 
-from imbalance_doctor.evidence import LOSS_DEFAULTS, PLAN_FIELDS, RANKING_LOSSES, PlannedRun, TrainingPlan
+from imbalance_doctor.evidence import (
+    LOSS_DEFAULTS,
+    LOSS_FIELDS,
+    LOSSES,
+    PLAN_FIELDS,
+    RANKING_LOSSES,
+    Location,
+    PlannedRun,
+    TrainingPlan,
+)
 
 
 def test_defaults_of_the_reference_are_filled_in_and_named():
@@ -64,3 +73,45 @@ def test_every_field_is_documented():
         assert spec.metadata["help"], name
         assert spec.metadata["group"], name
         assert spec.metadata["example"], name
+
+
+@pytest.mark.parametrize(
+    ("fields", "unused"),
+    [
+        ({"loss": "bce", "quantile": 0.01, "gamma": 2.0}, ("quantile", "gamma")),
+        ({"loss": "recall-at-quantile", "quantile": 0.01}, ()),
+        ({"loss": "bce", "metric_quantile": 0.01}, ("metric_quantile",)),
+        ({"loss": "bce", "metric": "recall_at_quantile", "metric_quantile": 0.01}, ()),
+        ({"loss": "recall-at-quantile", "metric_quantile": 0.01}, ()),
+        ({"metric": "partial_auc", "metric_fpr_high": 0.1, "metric_quantile": 0.1}, ("metric_quantile",)),
+        ({"metric_fpr_low": 0.0}, ("metric_fpr_low",)),
+        ({"queue_size": 64, "gamma": 2.0}, ()),  # which loss would take them is not known
+        ({"loss": "bce", "batch_size": 8, "num_classes": 1, "ignore_index": -1}, ()),
+    ],
+)
+def test_fields_that_say_nothing_are_named(fields, unused):
+    assert PlannedRun(plan=TrainingPlan(**fields)).unused == unused
+
+
+def test_every_loss_takes_what_it_has_defaults_for():
+    assert set(LOSS_FIELDS) == set(LOSSES)
+    for loss, defaults in LOSS_DEFAULTS.items():
+        assert set(defaults) <= LOSS_FIELDS[loss] | {"ignore_index"}
+    assert set().union(*LOSS_FIELDS.values()) <= {
+        name for name, spec in PLAN_FIELDS.items() if spec.metadata["group"] == "Loss"
+    }
+
+
+def test_the_place_of_a_length_is_where_either_unit_was_given():
+    here, there = Location(path="train.py", line=3), Location(path="train.py", line=4)
+    run = PlannedRun(plan=TrainingPlan(), where={"warmup_epochs": here, "steps": there})
+    assert run.place("warmup_steps") == run.place("warmup_epochs") == here
+    assert run.place("epochs") == there
+    assert run.place("blend_steps") is run.place("loss") is None
+
+
+def test_workers_that_are_set_at_launch_are_gathered_by_a_ranking_loss():
+    run = PlannedRun(plan=TrainingPlan(loss="smooth-ap"), unreadable={"world_size": "set at launch"})
+    plan, _ = run.completed()
+    assert plan.world_size is None
+    assert plan.gather_distributed is True

@@ -47,6 +47,9 @@ class Stream:
         row once; None where rows are drawn with replacement or only a prevalence is known.
     evenly
         A stratified sampler gives each batch its share, rounded up or down.
+    ordered
+        Rows come in the order of the file, which nothing is known of: averages hold, no probability
+        of a batch does.
     """
 
     prevalence: float
@@ -54,13 +57,19 @@ class Stream:
     population: int | None = None
     positives: int = 0
     evenly: bool = False
+    ordered: bool = False
 
     def expected(self, rows: float) -> float:
         """Return the positives among `rows` rows, on average; ignored rows are counted in `rows`."""
         return rows * self.labelled * self.prevalence
 
-    def log_none(self, rows: int) -> float:
-        """Return the log probability that `rows` rows hold no positive; -inf when they always do."""
+    def log_none(self, rows: int) -> float | None:
+        """Return the log probability that `rows` rows hold no positive.
+
+        -inf when they always hold one, None when their order is that of a file.
+        """
+        if self.ordered:
+            return None
         if self.evenly:
             missing = 1 - self.expected(rows)
             return math.log(missing) if missing > 0 else -math.inf
@@ -71,13 +80,15 @@ class Stream:
             return log_none_drawn(self.population, self.positives, remainder)
         return log_none_binomial(self.labelled * self.prevalence, rows)
 
-    def fewer_than(self, rows: int, limits: Sequence[int]) -> tuple[float, ...]:
-        """Return the probability that `rows` rows hold fewer positives than each limit.
+    def fewer_than(self, rows: int, limits: Sequence[int]) -> tuple[float, ...] | None:
+        """Return the probability that `rows` rows hold fewer positives than each limit, None if ordered.
 
         A queue longer than the data holds whole passes, each with every positive, and a remainder
         drawn without replacement. Where a pool spans the border of two shuffles its spread is a
         little larger than that of one draw; this is left out.
         """
+        if self.ordered:
+            return None
         if self.evenly:
             return fewer_even(self.expected(rows), limits)
         if self.population:
@@ -123,4 +134,5 @@ def stream(plan: TrainingPlan, labels: LabelCounts | None, positives: int | None
         population=labels.rows + labels.ignored if once and labels is not None else None,
         positives=positives or 0,
         evenly=plan.sampler == "stratified",
+        ordered=plan.sampler == "sequential" and plan.sampler_prevalence is None,
     )

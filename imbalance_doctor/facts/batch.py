@@ -13,6 +13,7 @@ from imbalance_doctor.facts.base import Evidence, Facts
 
 _P = ("labels",)
 _B = ("labels", "plan.batch_size")
+_ALL = (*_B, "plan.world_size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Batch:
         "positives in one worker's batch, on average", unit="rows", needs=_B
     )
     expected_positives_global: float | None = described(
-        "positives in the batches of all workers together, on average", unit="rows", needs=_B
+        "positives in the batches of all workers together, on average", unit="rows", needs=_ALL
     )
     no_positive_probability: float | None = described(
         "probability that one worker's batch holds no positive", unit="share", needs=_B
@@ -48,14 +49,14 @@ class Batch:
     no_positive_probability_global: float | None = described(
         "probability that the batches of all workers together hold no positive",
         unit="share",
-        needs=_B,
+        needs=_ALL,
     )
     gap: float | None = described(
         "batches between two appearances of the class in focus, on average (1: in every batch)",
         unit="batches",
         needs=_B,
     )
-    per_epoch: int | None = described("batches per epoch and worker", unit="batches", needs=_B)
+    per_epoch: int | None = described("batches per epoch and worker", unit="batches", needs=_ALL)
     positives_per_epoch: float | None = described(
         "positives shown to the loss per epoch, all workers together", unit="rows", needs=_P
     )
@@ -69,7 +70,8 @@ class Batch:
 
         Batches without a positive are counted exactly: without replacement under plain shuffling of
         known labels, with replacement where only a prevalence is known or a weighted sampler draws,
-        and as whole numbers around the average under a stratified sampler (each worker by itself).
+        and as whole numbers around the average under a stratified sampler (each worker by itself). Rows
+        in the order of a file leave these probabilities unknown.
         """
         plan, labels = evidence.plan, evidence.labels
         flow = stream(plan, labels, facts.value("labels.positives"))
@@ -90,6 +92,10 @@ class Batch:
         log_none_global = None
         if flow is not None and log_none is not None and workers is not None and rows_global is not None:
             log_none_global = log_none * workers if flow.evenly else flow.log_none(rows_global)
+        per_epoch = None
+        if labels is not None and rows_global is not None:
+            whole, rest = divmod(labels.rows + labels.ignored, rows_global)
+            per_epoch = whole if plan.drop_last or not rest else whole + 1
         return cls(
             prevalence=prevalence,
             size=round(rows * labelled),
@@ -101,11 +107,7 @@ class Batch:
             no_positive_probability=None if log_none is None else math.exp(log_none),
             no_positive_probability_global=None if log_none_global is None else math.exp(log_none_global),
             gap=None if log_none is None else ratio(-1, math.expm1(log_none)),
-            per_epoch=(
-                None
-                if labels is None or rows_global is None
-                else -(-(labels.rows + labels.ignored) // rows_global)
-            ),
+            per_epoch=per_epoch,
             positives_per_epoch=shown,
             distinct_positives_in_run=distinct,
         )

@@ -14,7 +14,7 @@ from imbalance_doctor.facts.base import Evidence, Facts
 _EULER = 0.5772156649015329
 
 _L = ("labels",)
-_P = ("labels", "plan.batch_size", "plan.queue_size")
+_P = ("labels", "plan.batch_size", "plan.queue_size", "plan.world_size")
 
 
 @dataclass(frozen=True, kw_only=True)

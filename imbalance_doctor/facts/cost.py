@@ -35,7 +35,7 @@ _POINTWISE: Mapping[str, tuple[float, float, float]] = MappingProxyType(
     }
 )
 
-_N = ("labels", "plan.loss", "plan.batch_size")
+_N = ("labels", "plan.loss", "plan.batch_size", "plan.world_size")
 
 
 @dataclass(frozen=True, kw_only=True)

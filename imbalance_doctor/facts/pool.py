@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SIZE = ("plan.batch_size", "plan.queue_size")
+_SIZE = ("plan.batch_size", "plan.queue_size", "plan.world_size")
 _P = ("labels", *_SIZE)
 _LEAST = (5, 10, 20)
 _MOST_OTHERS = 10_000  # a stated number of classes is no reason to fill memory
@@ -248,20 +248,21 @@ class _Content(NamedTuple):
     pooled: float
     positives: float
     live: float
-    lost: float
-    none: float
-    fewer: tuple[float, ...]
+    lost: float | None
+    none: float | None
+    fewer: tuple[float, ...] | None
     per_class: tuple[float, ...] | None
 
 
 def _content(flow: Stream, rows: _Rows, plan: TrainingPlan, labels: LabelCounts | None) -> _Content:
     pooled = flow.expected(rows.places)
     live = flow.expected(rows.entering)
-    none, *fewer = flow.fewer_than(rows.places, (1, *_LEAST))
+    below = flow.fewer_than(rows.places, (1, *_LEAST))
+    none, fewer = (None, None) if below is None else (below[0], below[1:])
     per_class = _class_shares(flow, labels)
     if not rows.capped or rows.cap is None:
         everything = None if per_class is None else tuple((per_class * rows.total).tolist())
-        return _Content(pooled, pooled, live, 0.0, none, tuple(fewer), everything)
+        return _Content(pooled, pooled, live, 0.0, none, fewer, everything)
 
     shares, focus = _quota_shares(flow, plan, labels)
     result = kept(shares * rows.total, rows.cap, expected_classes(shares, rows.total))
@@ -275,8 +276,10 @@ def _content(flow: Stream, rows: _Rows, plan: TrainingPlan, labels: LabelCounts 
         positives=positives,
         live=live,
         lost=_lost(flow, rows, pooled, positives),
-        none=none if crowding >= 1 else 1 - (1 - none) * crowding,
-        fewer=tuple(
+        none=none if none is None or crowding >= 1 else 1 - (1 - none) * crowding,
+        fewer=None
+        if fewer is None
+        else tuple(
             1.0 if crowding < 1 else _fewer_after_cap(below, limit, pooled, rows, quota, reserved)
             for limit, below in zip(_LEAST, fewer, strict=True)
         ),
@@ -302,14 +305,16 @@ def _fewer_after_cap(
     return below + (1 - below) * missed
 
 
-def _lost(flow: Stream, rows: _Rows, pooled: float, positives: float) -> float:
-    """Return the probability that a batch with positives keeps none of them.
+def _lost(flow: Stream, rows: _Rows, pooled: float, positives: float) -> float | None:
+    """Return the probability that a batch with positives keeps none of them, None if rows are ordered.
 
     The sampler does not know which rows are live, so each pooled positive stays with the same
     probability.
     """
     if pooled <= 0 or positives >= pooled:
         return 0.0
+    if flow.ordered:
+        return None
     if flow.evenly:
         return none_kept(pooled, positives, max(1.0, flow.expected(rows.entering)))
     return none_kept_of_some(flow.labelled * flow.prevalence, rows.entering, positives / pooled)

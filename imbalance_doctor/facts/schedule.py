@@ -10,7 +10,7 @@ from imbalance_doctor.evidence import TrainingPlan, described
 from imbalance_doctor.facts._numbers import product, ratio
 from imbalance_doctor.facts.base import Evidence, Facts
 
-_RUN = ("plan.steps",)
+_RUN = ("plan.steps", "plan.world_size")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Schedule:
         needs=_RUN,
     )
     warmup_steps: float | None = described(
-        "steps before the main loss takes part", unit="steps", needs=("plan.warmup_steps",)
+        "steps before the main loss takes part", unit="steps", needs=("plan.warmup_steps", "plan.world_size")
     )
     main_steps: float | None = described(
         "steps in which the main loss takes part", unit="steps", needs=(*_RUN, "plan.warmup_steps")
@@ -57,7 +57,7 @@ class Schedule:
     positives_in_run: float | None = described(
         "positive rows shown during the whole run, repetitions counted",
         unit="rows",
-        needs=("labels", "plan.batch_size", "plan.steps"),
+        needs=("labels", "plan.batch_size", *_RUN),
     )
 
     @classmethod

@@ -112,3 +112,49 @@ def test_workers_are_one_large_batch(counts, measured, positives, negatives, siz
     assert apart.expected_positives_global == pytest.approx(joined.expected_positives)
     assert apart.no_positive_probability_global == pytest.approx(joined.no_positive_probability)
     assert apart.per_epoch == joined.per_epoch
+
+
+def test_rows_in_the_order_of_a_file_have_averages_but_no_probabilities(counts, measured):
+    plan = {"loss": "smooth-ap", "batch_size": 64, "queue_size": 256, "world_size": 2, "max_pool_size": 100}
+    drawn = measured(counts(990, 10), sampler="shuffle", **plan)
+    ordered = measured(counts(990, 10), sampler="sequential", **plan)
+    lost = {name for name in drawn.known() if ordered.value(name) is None}
+    assert lost == {
+        "batch.no_positive_probability",
+        "batch.no_positive_probability_global",
+        "batch.gap",
+        "pool.no_positive_probability",
+        "pool.fewer_than_5",
+        "pool.fewer_than_10",
+        "pool.fewer_than_20",
+    }
+    changed = {n for n, v in ordered.known().items() if v != drawn.value(n)}
+    assert changed == {"plan.sampler"}
+    plan["max_pool_size"] = 6
+    for sampler, known in (("shuffle", True), ("sequential", False)):
+        lost = measured(counts(990, 10), sampler=sampler, **plan).value("pool.live_positives_lost")
+        assert (lost is not None) is known
+
+
+@pytest.mark.parametrize(("drop", "batches"), [(None, 8), (False, 8), (True, 7)])
+def test_the_last_batch_of_an_epoch_may_be_dropped(counts, measured, drop, batches):
+    assert (
+        measured(counts(990, 10), batch_size=64, world_size=2, drop_last=drop).value("batch.per_epoch")
+        == batches
+    )
+    assert measured(counts(990, 10), batch_size=125, drop_last=drop).value("batch.per_epoch") == 8
+
+
+def test_workers_that_are_not_known_are_named_as_missing(counts):
+    from imbalance_doctor.diagnose import diagnose
+    from imbalance_doctor.engine import load_rules
+    from imbalance_doctor.evidence import PlannedRun, TrainingPlan
+
+    plan = TrainingPlan(loss="smooth-ap", batch_size=64, queue_size=256, epochs=3, warmup_epochs=1)
+    run = PlannedRun(plan=plan, unreadable={"world_size": "it is set at launch"})
+    found = diagnose(load_rules().rules.values(), labels=counts(990, 10), runs=[run])
+    needed = {"pool-starved-of-positives", "live-positives-rare", "main-phase-that-never-starts"}
+    told = {u.rule: u for u in found.unknown}
+    for rule in needed:
+        assert "plan.world_size" in told[rule].missing, rule
+        assert "world_size is set, but it is set at launch" in told[rule].because
