@@ -52,6 +52,17 @@ class Bound:
             return None
         return script.value(node, self.site.scope)
 
+    def assumed(self, parameter: str, script: Script, locate: Locate) -> str:
+        """Return the default that the value read for a parameter rests on; empty where it rests on none."""
+        node = self.nodes.get(parameter)
+        return "" if node is None else assumed(script, node, locate)
+
+
+def assumed(script: Script, node: ast.expr, locate: Locate) -> str:
+    """Return the defaults behind a value that was read, as ``default of --bs, train.py:13``."""
+    places = [(default.name, locate(default.node)) for default in script.defaults(node)]
+    return "; ".join(f"default of {name}, {place.path}:{place.line}" for name, place in places)
+
 
 def signature_of(names: Iterable[str], known: Iterable[Signature]) -> Signature | None:
     """Return the first of `known` that one of the dotted names stands for."""

@@ -61,6 +61,7 @@ _EXAMPLES: dict[str, dict[str, str]] = {
         "quantile": "0.01",
         "quantile_interpolation": "higher",
         **_WARMUP,
+        "final_main_weight": "0.75",  # this loss pushes positives only: some BCE must stay
         "temp_start": "0.5",
         "temp_end": "0.05",
         "metric": "recall_at_quantile",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.evidence import Location
-from imbalance_doctor.sources.plans._bound import Bound, Locate, bind, last_part, signature_of
+from imbalance_doctor.sources.plans._bound import Bound, Locate, assumed, bind, last_part, signature_of
 from imbalance_doctor.sources.plans._signatures import LOADER, OPTIMIZERS, SETTINGS, Signature
-from imbalance_doctor.sources.plans._static import Scope, Script, Site, UnreadableError, quoted
+from imbalance_doctor.sources.plans._static import Scope, Script, Site, UnreadableError, only_running, quoted
 from imbalance_doctor.sources.plans.base import coerce
 
 _EVALUATION, _PLAIN, _TRAINING, _DECIDING = range(4)
@@ -29,6 +29,8 @@ class Setting:
     ----------
     rank
         Of two readings the one of higher rank holds: training before unspecified before evaluation.
+    assumed
+        The default of the script that the value rests on; empty where it rests on none.
     """
 
     field: str
@@ -36,6 +38,7 @@ class Setting:
     value: object = None
     reason: str = ""
     rank: int = _PLAIN
+    assumed: str = ""
 
 
 def settings(script: Script, locate: Locate) -> list[Setting]:
@@ -55,7 +58,7 @@ def _checked(one: Setting) -> Setting:
         value = coerce(one.field, one.value, one.where)
     except InputError as error:
         return Setting(field=one.field, where=one.where, reason=error.problem, rank=one.rank)
-    return Setting(field=one.field, where=one.where, value=value, rank=one.rank)
+    return replace(one, value=value)
 
 
 def _merged(readings: list[Setting]) -> Setting | None:
@@ -111,8 +114,29 @@ def _by_name(names: tuple[str, ...], site: Site, script: Script, locate: Locate)
         yield from _simple(bound, script, locate, rank=_DECIDING)
     elif last == "WeightedRandomSampler" and name.startswith("torch.utils.data"):
         yield from _weighted(locate(site.node), _PLAIN)
-    elif name.startswith("torch.") and last in ("DistributedDataParallel", "init_process_group"):
+    elif name.startswith("torch.") and last == "DistributedDataParallel":
         yield Setting(field="world_size", where=locate(site.node), reason=_LAUNCHED)
+    elif name.startswith("torch.distributed") and last == "init_process_group":
+        yield _process_group(site, script, locate)
+
+
+def _process_group(site: Site, script: Script, locate: Locate) -> Setting:
+    """Read the number of workers; -1 and the default of an option leave it to the launch."""
+    signature = Signature(
+        package="torch.distributed",
+        name="init_process_group",
+        positional=("backend", "init_method", "timeout", "world_size"),
+    )
+    bound = bind(site, signature, locate, strict=False)
+    where = locate(bound.nodes.get("world_size", site.node))
+    try:
+        count = bound.read("world_size", script)
+    except UnreadableError:
+        count = None
+    known = isinstance(count, int) and count > 0 and not bound.assumed("world_size", script, locate)
+    if known:
+        return Setting(field="world_size", where=where, value=count, rank=_DECIDING)
+    return Setting(field="world_size", where=where, reason=_LAUNCHED)
 
 
 def _weighted(where: Location, rank: int) -> Iterator[Setting]:
@@ -135,7 +159,8 @@ def _simple(bound: Bound, script: Script, locate: Locate, *, rank: int = _PLAIN)
             continue
         # Of a trainer, None and -1 mean no limit, and 0 no clipping: nothing that the plan would hold.
         if value is not None and value not in (-1, 0):
-            yield Setting(field=plan_field, where=where, value=value, rank=rank)
+            source = bound.assumed(parameter, script, locate)
+            yield Setting(field=plan_field, where=where, value=value, rank=rank, assumed=source)
     if "devices" in bound.signature.parameters:
         yield from _workers(bound, script, locate)
 
@@ -153,7 +178,9 @@ def _workers(bound: Bound, script: Script, locate: Locate) -> Iterator[Setting]:
     count = len(devices) if isinstance(devices, tuple) else devices
     nodes = 1 if nodes is None else nodes
     if isinstance(count, int) and isinstance(nodes, int) and count > 0:
-        yield Setting(field="world_size", where=where, value=count * nodes)
+        sources = [bound.assumed(name, script, locate) for name in ("devices", "num_nodes")]
+        source = "; ".join(filter(None, sources))
+        yield Setting(field="world_size", where=where, value=count * nodes, assumed=source)
     else:
         yield Setting(field="world_size", where=where, reason=_LAUNCHED)
 
@@ -171,18 +198,34 @@ def _loader(bound: Bound, script: Script, locate: Locate) -> Iterator[Setting]:
     try:
         size = 1 if bound.missing("batch_size") else bound.read("batch_size", script)
         reason = "" if size is not None else "automatic batching is switched off"
-        yield Setting(field="batch_size", where=where, value=size, reason=reason, rank=rank)
+        source = bound.assumed("batch_size", script, locate)
+        yield Setting(field="batch_size", where=where, value=size, reason=reason, rank=rank, assumed=source)
     except UnreadableError as error:
         yield Setting(field="batch_size", where=where, reason=str(error), rank=rank)
     yield from _sampler(bound, script, locate, rank)
+    last = bound.nodes.get("drop_last")
+    if last is not None:
+        try:
+            value, reason = bound.read("drop_last", script), ""
+        except UnreadableError as error:
+            value, reason = None, str(error)
+        source = bound.assumed("drop_last", script, locate)
+        yield Setting(
+            field="drop_last", where=locate(last), value=value, reason=reason, rank=rank, assumed=source
+        )
 
 
 def _sampler(bound: Bound, script: Script, locate: Locate, rank: int) -> Iterator[Setting]:
     node = bound.nodes.get("sampler")
     if node is None or _is_none(node):
-        if _is_true(bound.nodes.get("shuffle")):
+        try:
+            shuffled = bound.read("shuffle", script)
+        except UnreadableError:
+            return  # the plan's own assumption is told
+        if isinstance(shuffled, bool):
+            word, source = "shuffle" if shuffled else "sequential", bound.assumed("shuffle", script, locate)
             where = locate(bound.nodes["shuffle"])
-            yield Setting(field="sampler", where=where, value="shuffle", rank=rank)
+            yield Setting(field="sampler", where=where, value=word, rank=rank, assumed=source)
         return
     made = script.origin(node, bound.site.scope)
     names = script.names(made.func, bound.site.scope) if isinstance(made, ast.Call) else ()
@@ -249,7 +292,8 @@ def _optimizer(name: str, site: Site, script: Script, locate: Locate) -> Iterato
         yield Setting(field="learning_rate", where=where, reason=str(error))
         return
     if rate is not None:
-        yield Setting(field="learning_rate", where=where, value=rate)
+        source = bound.assumed("lr", script, locate)
+        yield Setting(field="learning_rate", where=where, value=rate, assumed=source)
 
 
 def _autocast(name: str, site: Site, script: Script, locate: Locate) -> Iterator[Setting]:
@@ -260,6 +304,9 @@ def _autocast(name: str, site: Site, script: Script, locate: Locate) -> Iterator
     where = locate(bound.nodes.get("dtype", site.node))
     try:
         if bound.read("enabled", script) is False:
+            if bound.assumed("enabled", script, locate):  # a switch that is there to be used
+                reason = only_running(bound.nodes["enabled"])
+                yield Setting(field="precision", where=where, reason=reason)
             return
         dtype = last_part(bound.read("dtype", script))
         if dtype is None:
@@ -268,7 +315,8 @@ def _autocast(name: str, site: Site, script: Script, locate: Locate) -> Iterator
     except UnreadableError as error:
         yield Setting(field="precision", where=where, reason=str(error))
         return
-    yield Setting(field="precision", where=where, value=dtype)
+    source = bound.assumed("dtype", script, locate)
+    yield Setting(field="precision", where=where, value=dtype, assumed=source)
 
 
 def _epoch_loop(
@@ -289,4 +337,5 @@ def _epoch_loop(
     except UnreadableError as error:
         yield Setting(field="epochs", where=where, reason=str(error))
         return
-    yield Setting(field="epochs", where=where, value=value)
+    source = assumed(script, counted.args[0], locate)
+    yield Setting(field="epochs", where=where, value=value, assumed=source)

@@ -231,7 +231,10 @@ LOSS_SIGNATURES = (
 LOADER = Signature(
     package="torch.utils.data",
     name="DataLoader",
-    positional=("dataset", "batch_size", "shuffle", "sampler", "batch_sampler"),
+    positional=(
+        *("dataset", "batch_size", "shuffle", "sampler", "batch_sampler"),
+        *("num_workers", "collate_fn", "pin_memory", "drop_last"),
+    ),
 )
 _LIGHTNING = {
     "max_epochs": "epochs",

@@ -42,7 +42,7 @@ _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
 _LARGEST = 2**63
 _LARGEST_POWER = 64
 _LONGEST = 100_000
-_DEPTH = 60
+DEPTH = 60
 _MEANINGS = 8
 _SHOWN = 60
 
@@ -68,12 +68,16 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Binding:
-    """One statement that gives a name its meaning: an import, a plain assignment, or something else."""
+    """One statement that gives a name its meaning: an import, a plain assignment, or something else.
+
+    `definition` is the function or class of that name, or the function that has it as a parameter.
+    """
 
     line: int
     value: ast.expr | None = None
     imported: str | None = None
     parameter: bool = False
+    definition: ast.AST | None = None
 
 
 @dataclass(eq=False)
@@ -86,6 +90,7 @@ class Scope:
     names: dict[str, list[Binding]] = field(default_factory=dict)
     attributes: dict[str, list[Binding]] = field(default_factory=dict)
     outer: dict[str, str] = field(default_factory=dict)
+    node: ast.AST | None = None
 
     def bind(self, name: str, binding: Binding) -> None:
         """Record one more meaning of a name."""
@@ -101,6 +106,14 @@ class Scope:
     def inside(self) -> str:
         """Return the names of the functions and classes around, for hints such as ``train``."""
         return ".".join(scope.name for scope in self.chain() if scope.name)
+
+
+@dataclass(frozen=True)
+class Default:
+    """A default that a value was taken from: whose it is, and where it stands."""
+
+    name: str
+    node: ast.AST
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +136,11 @@ class Script:
         self.attributes: set[str] = set()
         self.imported_roots: set[str] = set()
         self.stored: list[tuple[ast.Attribute, Scope]] = []
+        self.scopes: dict[int, Scope] = {}
+        self.defined: list[tuple[ast.ClassDef, Scope]] = []
+        self.items_stored: list[ast.Subscript] = []
+        self._taken: list[Default] = []
+        self._defaults: dict[int, tuple[Default, ...]] = {}
         self._stars: list[str] = []
         self._targets: dict[int, str] = {}
         self._handled: set[int] = set()
@@ -137,6 +155,7 @@ class Script:
             ast.Attribute: self._symbol,
             ast.Call: self._called,
         }
+        self.module.node = tree
         self._walk(tree)
         self.calls.sort(key=lambda site: (site.node.lineno, site.node.col_offset))
 
@@ -160,7 +179,7 @@ class Script:
         while isinstance(node, ast.Attribute):
             tail = f".{node.attr}{tail}"
             node = node.value
-        if not isinstance(node, ast.Name) or depth > _DEPTH:
+        if not isinstance(node, ast.Name) or depth > DEPTH:
             return ()
         found, holder = self.bindings(node.id, scope)
         imported = tuple(binding.imported + tail for binding in found[:_MEANINGS] if binding.imported)
@@ -175,11 +194,11 @@ class Script:
 
     def origin(self, node: ast.expr, scope: Scope) -> ast.expr | None:
         """Follow a variable or ``self`` attribute to the one expression that makes its value."""
-        for _ in range(_DEPTH):
+        for _ in range(DEPTH):
             if isinstance(node, ast.Name):
                 found, scope = self.bindings(node.id, scope)
             elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                owner = _class_of(scope) if node.value.id == "self" else None
+                owner = class_of(scope) if node.value.id == "self" else None
                 found = owner.attributes.get(node.attr, []) if owner else []
                 scope = found_scope(found, scope)
             else:
@@ -203,29 +222,38 @@ class Script:
         UnreadableError
             With the reason, when only the running script knows.
         """
+        if depth == 0:
+            self._taken.clear()
         if id(node) in self._values:
+            self._taken += self._defaults.get(id(node), ())
             return self._values[id(node)]
-        if depth > _DEPTH:
+        if depth > DEPTH:
             raise UnreadableError(f"{quoted(node)} is nested too deeply to read")
+        before = len(self._taken)
         value = self._compute(node, scope, depth + 1)
         self._values[id(node)] = value
+        self._defaults[id(node)] = tuple(self._taken[before:])
         return value
+
+    def defaults(self, node: ast.expr) -> tuple[Default, ...]:
+        """Return the defaults that the value of an expression, once read, rests on."""
+        return tuple(dict.fromkeys(self._defaults.get(id(node), ())))
 
     def _compute(self, node: ast.expr, scope: Scope, depth: int) -> object:
         reader = self._readers.get(type(node))
         if reader is None:
-            raise UnreadableError(_only_running(node))
+            raise UnreadableError(only_running(node))
         return reader(node, scope, depth)
 
     def _constant(self, node: ast.Constant, _scope: Scope, _depth: int) -> object:
         if node.value is None or isinstance(node.value, bool | int | float | str):
             return node.value
-        raise UnreadableError(_only_running(node))
+        raise UnreadableError(only_running(node))
 
     def _signed(self, node: ast.UnaryOp, scope: Scope, depth: int) -> object:
         value = self.value(node.operand, scope, depth)
         if not isinstance(node.op, ast.USub | ast.UAdd) or not _is_number(value):
-            raise UnreadableError(_only_running(node))
+            raise UnreadableError(only_running(node))
         return -value if isinstance(node.op, ast.USub) else value
 
     def _combined(self, node: ast.BinOp, scope: Scope, depth: int) -> object:
@@ -237,18 +265,18 @@ class Script:
             items = tuple(self.value(item, scope, depth) for item in node.elts)
             if all(_is_number(item) for item in items):
                 return items
-        raise UnreadableError(_only_running(node))
+        raise UnreadableError(only_running(node))
 
     def _symbol(self, node: ast.Attribute, scope: Scope, _depth: int) -> object:
         for name in self.names(node, scope):
             if name.startswith(_SYMBOL_ROOTS):
                 return Symbol(name)
-        raise UnreadableError(_only_running(node))
+        raise UnreadableError(only_running(node))
 
     def _named(self, node: ast.Name, scope: Scope, depth: int) -> object:
         found, holder = self.bindings(node.id, scope)
         if any(binding.parameter for binding in found):
-            raise UnreadableError(_only_running(node))
+            raise UnreadableError(only_running(node))
         if len(found) > 1:
             lines = ", ".join(str(binding.line) for binding in found[:4])
             raise UnreadableError(f"{quoted(node)} has several values (lines {lines})")
@@ -257,11 +285,11 @@ class Script:
                 return self.value(found[0].value, holder, depth)
             except UnreadableError as error:
                 if isinstance(found[0].value, ast.Call | ast.BinOp | ast.IfExp):
-                    raise UnreadableError(_only_running(node)) from None
+                    raise UnreadableError(only_running(node)) from None
                 raise error from None
         if found and found[0].imported and found[0].imported.startswith(_SYMBOL_ROOTS):
             return Symbol(found[0].imported)
-        raise UnreadableError(_only_running(node))
+        raise UnreadableError(only_running(node))
 
     def _called(self, node: ast.Call, scope: Scope, depth: int) -> object:
         names = self.names(node.func, scope)
@@ -273,7 +301,7 @@ class Script:
             inner = self.value(node.func.value, scope, depth)
             if isinstance(inner, Tensor):
                 return inner
-        raise UnreadableError(_only_running(node))
+        raise UnreadableError(only_running(node))
 
     def _made(self, names: tuple[str, ...], arg: ast.expr, scope: Scope, depth: int) -> object:
         """Return what a known maker of tensors or numbers makes of its argument; None where unknown."""
@@ -320,11 +348,12 @@ class Script:
     def _enter(self, node: ast.AST, scope: Scope) -> Scope | None:
         """Open the scope of a function, class or comprehension; bind its name and parameters."""
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            scope.bind(node.name, Binding(node.lineno))
+            scope.bind(node.name, Binding(node.lineno, definition=node))
             kind = "class" if isinstance(node, ast.ClassDef) else "function"
-            inner = Scope(kind, node.name, scope)
+            inner = Scope(kind, node.name, scope, node=node)
+            self.scopes[id(node)] = inner
         elif isinstance(node, ast.Lambda):
-            inner = Scope("function", "", scope)
+            inner = Scope("function", "", scope, node=node)
         elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
             return Scope("comprehension", "", scope)
         else:
@@ -333,7 +362,9 @@ class Script:
             a = node.args
             for arg in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg):
                 if arg is not None:
-                    inner.bind(arg.arg, Binding(arg.lineno, parameter=True))
+                    inner.bind(arg.arg, Binding(arg.lineno, parameter=True, definition=node))
+        else:
+            self.defined.append((node, scope))
         return inner
 
     def _record(self, node: ast.AST, scope: Scope, parent: ast.AST) -> None:  # noqa: C901, PLR0912
@@ -364,11 +395,14 @@ class Script:
             self.attributes.add(node.attr)
             if not isinstance(node.ctx, ast.Load):
                 self.stored.append((node, scope))
-                owner = _class_of(scope)
+                owner = class_of(scope)
                 if id(node) not in self._handled and owner is not None:
                     owner.attributes.setdefault(node.attr, []).append(Binding(node.lineno))
             elif not isinstance(parent, ast.Attribute):
                 self.references.append((node, scope, parent))
+        elif isinstance(node, ast.Subscript):
+            if not isinstance(node.ctx, ast.Load):
+                self.items_stored.append(node)
         elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
             scope.bind(node.name, Binding(node.lineno))
         elif isinstance(node, ast.MatchMapping) and node.rest:
@@ -395,13 +429,15 @@ class Script:
             if len(target.elts) == len(value.elts) and not starred:
                 for one, its_value in zip(target.elts, value.elts, strict=True):
                     self._assign(one, its_value, scope)
+        elif isinstance(target, ast.Tuple) and _parses_known(value):
+            self._assign(target.elts[0], value, scope)  # the rest are words that were not known
         elif isinstance(target, ast.Name):
             self._handled.add(id(target))
             self._targets[id(value)] = target.id
             scope.bind(target.id, Binding(target.lineno, value=value))
         elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
             self._targets[id(value)] = f"{target.value.id}.{target.attr}"
-            owner = _class_of(scope) if target.value.id == "self" else None
+            owner = class_of(scope) if target.value.id == "self" else None
             if owner is not None:
                 self._handled.add(id(target))
                 binding = _ScopedBinding(target.lineno, value=value, scope=scope)
@@ -424,7 +460,14 @@ def found_scope(found: list[Binding], scope: Scope) -> Scope:
     return own or scope
 
 
-def _class_of(scope: Scope) -> Scope | None:
+def _parses_known(value: ast.expr) -> bool:
+    """Whether this is ``parser.parse_known_args()``, whose first result is the one of ``parse_args``."""
+    func = value.func if isinstance(value, ast.Call) else None
+    return isinstance(func, ast.Attribute) and func.attr == "parse_known_args"
+
+
+def class_of(scope: Scope) -> Scope | None:
+    """Return the class that a scope lies in, if any."""
     return next((around for around in scope.chain() if around.kind == "class"), None)
 
 
@@ -444,11 +487,11 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 def _calculated(node: ast.BinOp, left: object, right: object) -> object:
     compute = _OPERATORS.get(type(node.op))
     if compute is None:
-        raise UnreadableError(_only_running(node))
+        raise UnreadableError(only_running(node))
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         return _tensor_calculated(node, left, right)
     if not (_is_number(left) and _is_number(right)):
-        raise UnreadableError(_only_running(node))
+        raise UnreadableError(only_running(node))
     if isinstance(node.op, ast.Pow | ast.LShift) and abs(right) > _LARGEST_POWER:
         raise UnreadableError(f"{quoted(node)} is too large to compute")
     try:
@@ -464,7 +507,7 @@ def _tensor_calculated(node: ast.BinOp, left: object, right: object) -> Tensor:
     """Element by element, with one plain number on the other side."""
     tensor, number = (left, right) if isinstance(left, Tensor) else (right, left)
     if not isinstance(tensor, Tensor) or not _is_number(number):
-        raise UnreadableError(_only_running(node))
+        raise UnreadableError(only_running(node))
     pairs = ((v, number) if tensor is left else (number, v) for v in tensor.values)
     results = [_calculated(node, *pair) for pair in pairs]
     return Tensor(tuple(float(one) for one in results if _is_number(one)), scalar=tensor.scalar)
@@ -480,5 +523,6 @@ def quoted(node: ast.expr) -> str:
     return "'" + (text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...") + "'"
 
 
-def _only_running(node: ast.expr) -> str:
+def only_running(node: ast.expr) -> str:
+    """Return the reason that names an expression."""
     return f"{quoted(node)} is only known when the script runs"

@@ -578,4 +578,5 @@ def overlay(run: PlannedRun, options: PlannedRun) -> PlannedRun:
         name=run.name or options.name,
         where=where,
         unreadable=unreadable,
+        assumed={name: text for name, text in run.assumed.items() if name not in replaced},
     )

@@ -14,11 +14,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from imbalance_doctor.errors import InputError
-from imbalance_doctor.evidence import PLAN_FIELDS, WRAPPER_DEFAULTS, Location, PlannedRun
-from imbalance_doctor.sources.plans._bound import Bound, Locate, bind, last_part, signature_of
+from imbalance_doctor.evidence import PLAN_FIELDS, RANKING_LOSSES, WRAPPER_DEFAULTS, Location, PlannedRun
+from imbalance_doctor.sources.plans._bound import Bound, Locate, assumed, bind, last_part, signature_of
+from imbalance_doctor.sources.plans._handed import gathered, probabilities
+from imbalance_doctor.sources.plans._program import Program
+from imbalance_doctor.sources.plans._row_losses import RowLoss, RowLosses
 from imbalance_doctor.sources.plans._settings import Setting, evaluation, settings
 from imbalance_doctor.sources.plans._signatures import LOSS_SIGNATURES, WRAPPERS
-from imbalance_doctor.sources.plans._static import Script, Site, Symbol, Tensor, UnreadableError, quoted
+from imbalance_doctor.sources.plans._static import (
+    Scope,
+    Script,
+    Site,
+    Symbol,
+    Tensor,
+    UnreadableError,
+    quoted,
+)
 from imbalance_doctor.sources.plans.base import PlanReader, coerce, kind_of, read_text, settle
 
 SCRIPT_BYTES = 5 << 20
@@ -28,6 +39,7 @@ Origin = Callable[[int], tuple[str, int]]
 _LONG_LINE = 10_000
 _LIGHTNING = frozenset({"lightning", "pytorch_lightning"})
 _HOOKS = ("on_train_batch_start", "on_train_epoch_start")
+_OF_PROBABILITIES = ("BCELoss", "binary_cross_entropy")
 _WANTED = "imbalanced_losses, imbalance_doctor.losses, torch, torchvision, kornia or monai"
 
 
@@ -58,7 +70,7 @@ def runs_of(text: str, path: str, origin: Origin) -> list[PlannedRun]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the script's own escapes and comparisons
             tree = ast.parse(text)
-        script = Script(tree)
+        script = Program(tree)
         runs = _ScriptReader(script, _locator(text, origin)).runs()
     except SyntaxError as error:
         name, line = origin(error.lineno) if error.lineno else (path, None)
@@ -104,10 +116,15 @@ class _Reading:
     values: dict[str, object] = field(default_factory=dict)
     where: dict[str, Location] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
+    assumed: dict[str, str] = field(default_factory=dict)
     wrapper: Site | None = None
+    within: Site | None = None
 
-    def set(self, name: str, value: object, where: Location) -> None:
+    def set(self, name: str, value: object, where: Location, assumed: str = "") -> None:
         """Record a validated value, in place of whatever was known."""
+        self.assumed.pop(name, None)
+        if assumed:
+            self.assumed[name] = assumed
         self.values[name] = value
         self.where[name] = where
         self.unreadable.pop(name, None)
@@ -116,6 +133,7 @@ class _Reading:
         """Record that a field is set to something unknown."""
         self.values.pop(name, None)
         self.where.pop(name, None)
+        self.assumed.pop(name, None)
         self.unreadable[name] = reason
 
     def open(self, name: str) -> bool:
@@ -159,6 +177,9 @@ class _ScriptReader:
                 self._losses[id(site.node)] = self._loss(bind(site, signature, self._locate, strict=True))
             elif signature := signature_of(names, WRAPPERS):
                 wrappers.append(bind(site, signature, self._locate, strict=True))
+        rows = RowLosses(self._script)
+        for reading in self._losses.values():
+            self._per_row(reading, rows)
         readings = {id(reading): reading for reading in self._losses.values()}
         for bound in wrappers:
             reading = self._wrapped(bound)
@@ -166,6 +187,7 @@ class _ScriptReader:
         everywhere = settings(self._script, self._locate)
         for reading in readings.values():
             self._reassigned(reading)
+            self._handed(reading)
             self._surround(reading, everywhere)
         return [self._run(reading) for reading in sorted(readings.values(), key=_position)]
 
@@ -186,6 +208,7 @@ class _ScriptReader:
             name=f"{place.path}:{place.line} {reading.title}",
             where=reading.where,
             unreadable=reading.unreadable,
+            assumed={name: text for name, text in reading.assumed.items() if name in reading.values},
         )
 
     # One loss -------------------------------------------------------------------------------------
@@ -227,7 +250,8 @@ class _ScriptReader:
             try:
                 raw = bound.read(parameter, self._script)
                 if raw is not None:
-                    reading.set(name, self._coerced(name, raw, where), where)
+                    source = bound.assumed(parameter, self._script, self._locate)
+                    reading.set(name, self._coerced(name, raw, where), where, source)
             except UnreadableError as error:
                 reading.cannot_read(name, str(error))
         return given
@@ -287,6 +311,82 @@ class _ScriptReader:
             elif "alpha" in reading.unreadable:
                 reading.cannot_read("class_weights", reading.unreadable.pop("alpha"))
 
+    def _per_row(self, reading: _Reading, rows: RowLosses) -> None:
+        """Read the code that turns the losses of rows into one loss: it can make another loss of them."""
+        if reading.values.get("implementation") != "torch":
+            return
+        per_row = reading.values.get("reduction") == "none"
+        results = [(site.node, site.scope) for site in self._results(reading)]
+        found = rows.read(results, per_row=per_row)
+        if found is None:
+            return
+        if found.reason:
+            reading.cannot_read("loss", found.reason)
+        elif found.focal:
+            self._handmade(reading, found)
+        else:
+            reading.set("reduction", found.reduction, reading.where["reduction"])
+
+    def _handmade(self, reading: _Reading, found: RowLoss) -> None:
+        """Make a focal loss of a cross-entropy that the script multiplies with ``(1 - p) ** gamma``."""
+        here = self._locate(reading.bound.site.node)
+        sigmoid = "binary" in reading.bound.signature.name or "BCE" in reading.bound.signature.name
+        reading.title = found.name or reading.title
+        reading.set("loss", "sigmoid-focal" if sigmoid else "softmax-focal", here)
+        reading.set("implementation", "custom", here)
+        reading.set("stabilised", found.stabilised, here)
+        if found.reduction:
+            reading.set("reduction", found.reduction, here)
+        else:
+            reading.cannot_read("reduction", "the code that averages the rows is not read")
+        assert found.gamma is not None  # noqa: S101  a focal loss has an exponent
+        self._number(reading, "gamma", found.gamma, found.scope)
+        weights = "alpha" if sigmoid else "class_weights"
+        if found.alpha_reason:
+            reading.cannot_read(weights, found.alpha_reason)
+        elif not sigmoid:
+            if found.alpha_node is not None:
+                reading.cannot_read(weights, "alpha of a softmax focal loss by hand is not read")
+        elif found.alpha_node is not None:
+            self._number(reading, weights, found.alpha_node, found.scope)
+        else:
+            reading.set(weights, -1.0, here)
+
+    def _number(self, reading: _Reading, name: str, node: ast.expr, scope: Scope) -> None:
+        where = self._locate(node)
+        try:
+            value = self._coerced(name, self._script.value(node, scope), where)
+        except UnreadableError as error:
+            reading.cannot_read(name, str(error))
+        except InputError as error:
+            reading.cannot_read(name, error.problem)
+        else:
+            reading.set(name, value, where, assumed(self._script, node, self._locate))
+
+    def _results(self, reading: _Reading) -> list[Site]:
+        """Return the calls that hand logits to a loss."""
+        site = reading.bound.site
+        return [site] if reading.bound.signature.functional else self._called.get(id(site.node), [])
+
+    def _handed(self, reading: _Reading) -> None:
+        """Tell what is wrong with the rows that the loss is handed, where the script shows it."""
+        sites = self._results(reading)
+        wrapper = reading.wrapper or reading.within
+        if wrapper is not None:
+            sites = [*sites, *self._called.get(id(wrapper.node), [])]
+        loss = reading.values.get("loss")
+        for site in sites:
+            if not site.node.args or evaluation(site.scope.inside()):
+                continue
+            logits, scope = site.node.args[0], site.scope
+            if loss in RANKING_LOSSES:
+                if gathered(logits, scope, self._script):
+                    reading.set("gathered_before_loss", True, self._locate(site.node))
+            elif reading.bound.signature.name not in _OF_PROBABILITIES and probabilities(
+                logits, scope, self._script
+            ):
+                reading.set("probabilities_into_logit_loss", True, self._locate(logits))
+
     # The wrapper ----------------------------------------------------------------------------------
 
     def _wrapped(self, bound: Bound) -> _Reading:
@@ -305,7 +405,7 @@ class _ScriptReader:
         self._arguments(schedule)
         reading.wrapper = bound.site
         for name, value in schedule.values.items():
-            reading.set(name, value, schedule.where[name])
+            reading.set(name, value, schedule.where[name], schedule.assumed.get(name, ""))
         for name, reason in schedule.unreadable.items():
             reading.cannot_read(name, reason)
         if reading.open("warmup_epochs") and reading.open("warmup_steps"):
@@ -320,6 +420,7 @@ class _ScriptReader:
         warmup = self._losses.get(id(origin)) if origin is not None else None
         if warmup is not None and warmup is not reading:
             warmup.title += " (warm-up loss)"
+            warmup.within = bound.site
         return reading
 
     def _hooks(self, reading: _Reading, here: Location) -> None:
@@ -365,7 +466,7 @@ class _ScriptReader:
             if one.reason:
                 reading.cannot_read(one.field, one.reason)
             else:
-                reading.set(one.field, one.value, one.where)
+                reading.set(one.field, one.value, one.where, one.assumed)
         cast = self._cast(reading)
         if cast is not None:
             reading.set("precision", "fp32", self._locate(cast))

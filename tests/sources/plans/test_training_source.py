@@ -177,6 +177,7 @@ def test_lightning(read):
         "num_classes": 1,
         "quantile": 0.01,
         "queue_size": 8192,
+        "temperature": 0.05,
         "gather_distributed": False,
         "batch_size": 64,
         "world_size": 4,
@@ -196,9 +197,9 @@ def test_lightning(read):
         "sampler": "shuffle",
     }
     assert run.unreadable == {
-        "temperature": "'tau' is only known when the script runs",
         "step_hook_wired": "a callback of another file may call the hooks",
     }
+    assert run.assumed == {"temperature": "default of tau of Lit, train.py:9"}
     assert run.where["main_loss_in_warmup"].line == 23
 
 
@@ -280,13 +281,15 @@ def test_argparse_and_configuration(read):
         "implementation": "imbalanced_losses",
         "temperature": 0.1,
         "alpha": 0.0,
+        "queue_size": 1024,
+        "max_pool_size": 2048,
         "optimizer": "adam",
     }
+    source = "default of --queue-size, train.py:6"
+    assert run.assumed == {"queue_size": source, "max_pool_size": source}
     assert run.unreadable == {
         "num_classes": _running("cfg.classes"),
         "beta": _running("cfg['beta']"),
-        "queue_size": _running("args.queue_size"),
-        "max_pool_size": _running("args.queue_size"),
         "batch_size": _running("args.batch_size"),
         "learning_rate": _running("args.lr"),
     }
@@ -295,9 +298,11 @@ def test_argparse_and_configuration(read):
     assert free.unreadable["queue_size"] == _running("**extra")
     assert free.unreadable["surrogate"] == _running("**extra")
     # A default must not stand in for what the script sets, so the option is needed, and enough.
-    assert run.completed()[0].queue_size is None
-    told = overlay(run, plan_from_options({"queue_size": 2048}))
+    assert free.completed()[0].queue_size is None
+    told = overlay(free, plan_from_options({"queue_size": 2048}))
     assert told.completed()[0].queue_size == 2048
+    told = overlay(run, plan_from_options({"queue_size": 2048}))
+    assert set(told.assumed) == {"max_pool_size"}
 
 
 def test_nothing_is_executed(read, tmp_path):
@@ -588,7 +593,8 @@ def test_what_is_no_constant_is_told(known, before, value, reason):
 def test_scopes(known):
     assert queue(known, "Q = 1\ndef f():\n    Q = 2", "Q", indent="    ") == (2, None)
     assert queue(known, "Q = 1\ndef f():\n    Q = 2\n", "Q") == (1, None)
-    assert queue(known, "Q = 1\ndef f(Q=3):", "Q", indent="    ")[0] is None
+    assert queue(known, "Q = 1\ndef f(Q=3):", "Q", indent="    ") == (3, None)
+    assert queue(known, "Q = 1\ndef f(Q):", "Q", indent="    ")[0] is None
     assert queue(known, "Q = 1\nclass C:\n    Q = 2\n    def f(self):", "Q", indent="        ") == (1, None)
     assert queue(known, "Q = 1\nf = [Q for Q in range(3)]", "Q") == (1, None)
     assert queue(known, "class C:\n    Q = 2", "Q", indent="    ") == (2, None)
@@ -651,6 +657,21 @@ def around(known, text):
         ("val_loader = DataLoader(x, 64)", {}),
         ("DataLoader(x, 8, sampler=RandomSampler(x))", {"batch_size": 8, "sampler": "shuffle"}),
         ("DataLoader(x, 8, sampler=None)", {"batch_size": 8}),
+        ("DataLoader(x, 8, shuffle=False)", {"batch_size": 8, "sampler": "sequential"}),
+        ("DataLoader(x, 8, False, RandomSampler(x))", {"batch_size": 8, "sampler": "shuffle"}),
+        (
+            "DataLoader(x, 8, shuffle=True)\nDataLoader(y, 8, shuffle=False)",
+            {"batch_size": 8, "sampler": "shuffle"},
+        ),
+        ("train = DataLoader(x, 8, drop_last=True)", {"batch_size": 8, "drop_last": True}),
+        ("torch.distributed.init_process_group('nccl', world_size=8)", {"world_size": 8}),
+        (
+            (
+                "import torch.distributed as dist\nW = 2 * 4\ndist.init_process_group(None, None, None, W)\n"
+                "nn.parallel.DistributedDataParallel(net)"
+            ),
+            {"world_size": 8},
+        ),
         ("optim.Adam(p)", {"optimizer": "adam", "learning_rate": 1e-3}),
         ("torch.optim.adamw.AdamW(p, 3e-4)", {"optimizer": "adamw", "learning_rate": 3e-4}),
         ("optim.LBFGS(p, lr=1)", {"optimizer": "other", "learning_rate": 1.0}),
@@ -712,6 +733,20 @@ def test_settings(known, text, values):
             "the number of workers is only known when the script is launched",
         ),
         (
+            "torch.distributed.init_process_group('nccl', world_size=-1)",
+            "world_size",
+            "the number of workers is only known when the script is launched",
+        ),
+        (
+            (
+                "p.add_argument('--ws', default=1)\na = p.parse_args()\n"
+                "torch.distributed.init_process_group('nccl', world_size=a.ws)"
+            ),
+            "world_size",
+            "the number of workers is only known when the script is launched",
+        ),
+        ("DataLoader(a, 1, drop_last=d)", "drop_last", _running("d")),
+        (
             "L.Trainer(devices='auto')",
             "world_size",
             "the number of workers is only known when the script is launched",
@@ -740,6 +775,70 @@ def test_logits_that_are_cast_are_single_precision(read):
     first, second = read(text)
     assert (first.plan.precision, second.plan.precision) == ("fp32", "fp16")
     assert first.where["precision"].line == 7
+
+
+# What the loss is handed ----------------------------------------------------------------------------
+
+GATHER = """
+import torch
+from imbalanced_losses import SmoothAPLoss, LossWarmupWrapper, all_gather_with_grad, all_gather_no_grad
+from torch.distributed.nn.functional import all_gather
+from torch import nn
+loss = SmoothAPLoss(1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("loss(all_gather_with_grad(z), all_gather_no_grad(y))", True),
+        ("z = all_gather_with_grad(model(x))\nloss(z.float(), y)", True),
+        ("def step(self):\n    z = all_gather_with_grad(model(x))\n    return loss(z, y)", True),
+        ("w = LossWarmupWrapper(nn.BCELoss(), loss)\nw(all_gather_with_grad(z), y)", True),
+        ("loss(z, y)", None),
+        ("loss(all_gather(z), y)", None),
+        ("z = all_gather_with_grad(model(x))\nz = other(z)\nloss(z, y)", None),
+        ("def validate():\n    loss(all_gather_with_grad(z), y)", None),
+    ],
+)
+def test_rows_that_are_gathered_before_the_loss(read, body, told):
+    run = next(run for run in read(GATHER + body) if run.plan.loss == "smooth-ap")
+    assert run.plan.gathered_before_loss is told
+
+
+HANDED = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+net = nn.Sequential(nn.Linear(4, 1), nn.Sigmoid())
+act = nn.Sigmoid()
+model = nn.Sequential(nn.Linear(4, 1), act)
+logits = nn.Sequential(nn.Sigmoid(), nn.Linear(4, 1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("loss = nn.BCEWithLogitsLoss()\nloss(torch.sigmoid(z), y)", True),
+        ("loss = nn.BCEWithLogitsLoss()\nloss(model(x).squeeze(1), y)", True),
+        ("loss = nn.BCEWithLogitsLoss()\nout = net(x)\nloss(out[:, 0], y)", True),
+        ("loss = nn.BCEWithLogitsLoss()\nloss(act(z), y)", True),
+        ("loss = nn.BCEWithLogitsLoss()\nloss(z.sigmoid(), y)", True),
+        ("F.binary_cross_entropy_with_logits(F.sigmoid(z), y)", True),
+        ("loss = nn.CrossEntropyLoss()\nloss(z.softmax(dim=1), y)", True),
+        ("F.cross_entropy(F.softmax(z, 1), y)", True),
+        ("F.cross_entropy(F.log_softmax(z, 1), y)", None),
+        ("loss = nn.BCEWithLogitsLoss()\nloss(logits(x), y)", None),
+        ("loss = nn.BCEWithLogitsLoss()\nloss(z, y)\nprint(torch.sigmoid(z))", None),
+        ("loss = nn.BCEWithLogitsLoss()\nz = net(x)\nz = head(x)\nloss(z, y)", None),
+        ("loss = nn.BCELoss()\nloss(torch.sigmoid(z), y)", None),
+        ("F.binary_cross_entropy(torch.sigmoid(z), y)", None),
+    ],
+)
+def test_probabilities_where_logits_are_expected(read, body, told):
+    (run,) = read(HANDED + body)
+    assert run.plan.probabilities_into_logit_loss is told
 
 
 # The wrapper ----------------------------------------------------------------------------------------
