@@ -563,7 +563,8 @@ def _accept(diagnosis: Diagnosis, path: Path, policy: Policy, *, overwrite: bool
             "expected a new file, but it exists", where=path, hint="add --overwrite to replace it"
         )
     accepted = gate.write_baseline(diagnosis, path, overwrite=overwrite)
-    sys.stderr.write(f"accepted {accepted} findings in {path}\n")
+    noun = "finding" if accepted == 1 else "findings"
+    sys.stderr.write(f"accepted {accepted} {noun} in {path}\n")
     return gate.apply(diagnosis, policy, baseline=gate.read_baseline(path), today=datetime.now(UTC).date())
 
 
