@@ -80,10 +80,7 @@ def _library(plan: TrainingPlan, facts: Facts, module: str) -> str:
             f"# every epoch, {hooked}.on_train_epoch_start(epoch)\n"
             f"# every step, {hooked}.on_train_batch_start(step)\n"
         )
-    if per_label:
-        body = _one_per_label(made, plan)
-    else:
-        body = f"loss_fn = {made}\n"
+    body = _one_per_label(made, plan) if per_label else f"loss_fn = {made}\n"
     if module == "imbalanced_losses" and ranking and (plan.world_size or 1) > 1:
         after += (
             "# data parallelism averages the gathered loss once more: "
