@@ -54,4 +54,4 @@ def main(max_steps: int | None = None) -> float:
 
 
 if __name__ == "__main__":
-    print(f"last loss {main():.4f}")
+    main()

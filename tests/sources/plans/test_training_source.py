@@ -4,9 +4,11 @@ import json
 import textwrap
 import time
 
+import numpy as np
 import pytest
 
 from imbalance_doctor.errors import InputError
+from imbalance_doctor.evidence import LabelCounts
 from imbalance_doctor.sources.plans import overlay, plan_from_options, read_plan
 
 
@@ -942,3 +944,25 @@ def test_a_notebook(read):
     assert run.name == "nb.ipynb[cell 4]:4 SmoothAPLoss"
     assert run.plan.queue_size == 64
     assert str(run.where["queue_size"]) == "nb.ipynb[cell 4]:4:32"
+
+
+def test_a_warm_up_that_is_too_long_is_shown_where_it_is_set(read):
+    from imbalance_doctor.diagnose import diagnose
+    from imbalance_doctor.engine import load_rules
+
+    runs = read(
+        """
+        from imbalanced_losses import *
+        from torch import nn
+        w = LossWarmupWrapper(
+            nn.BCELoss(),
+            SmoothAPLoss(1),
+            warmup_epochs=5,
+        )
+        """
+    )
+    stated = plan_from_options({"epochs": 4, "batch_size": 10})
+    labels = LabelCounts(classes=("0", "1"), counts=np.array([90, 10]), rows=100, positive=1)
+    runs = [overlay(run, stated) for run in runs]
+    found = {f.rule: f for f in diagnose(load_rules().rules.values(), labels=labels, runs=runs).findings}
+    assert found["main-phase-that-never-starts"].where.line == 7
