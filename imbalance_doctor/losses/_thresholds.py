@@ -8,35 +8,23 @@ for the device.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from imbalance_doctor.losses import _host
+from imbalance_doctor.losses._host import SAMPLED, SPREAD, TAIL, Interpolation
+
 __all__ = [
-    "SAMPLED",
-    "SPREAD",
-    "TAIL",
     "Entries",
-    "Interpolation",
     "anchor_pull",
     "by_class",
     "column_quantiles",
     "entries",
     "known_gradient",
 ]
-
-Interpolation = Literal["linear", "lower", "higher", "nearest", "midpoint"]
-
-TAIL = 2.7
-"""Makes the anchor's kernel as wide as the slope of a sigmoid of the same bandwidth."""
-
-SPREAD = 0.1
-"""Least bandwidth of the anchor in standard deviations."""
-
-SAMPLED = 2048
-"""Rows from which the standard deviation is taken, about."""
 
 
 class Entries(NamedTuple):
@@ -143,6 +131,10 @@ def column_quantiles(
     """
     scores = scores.detach()
     rows, classes = scores.shape
+    if weight is None and scores.device.type == "cpu":
+        return _host_quantiles(
+            scores, torch.as_tensor(levels, dtype=torch.float64).tolist(), interpolation, without
+        )
     level = torch.as_tensor(levels, dtype=torch.float64, device=scores.device)[:, None]
     missing = torch.zeros(classes, dtype=torch.float64, device=scores.device)
     if without is not None:
@@ -157,6 +149,21 @@ def column_quantiles(
     low, high = ((place + missing).clamp_(0, rows - 1).long() for place in (low, high))
     ordered = _masked(scores, without).sort(0).values
     return _between(ordered.gather(0, low), ordered.gather(0, high), share)
+
+
+def _host_quantiles(
+    scores: Tensor, levels: list[float], interpolation: Interpolation, without: Entries | None
+) -> Tensor:
+    table = _host.turned(scores.numpy())
+    missing = np.zeros(table.shape[0], dtype=np.int64)
+    if without is not None:
+        table[without.column.numpy(), without.row.numpy()] = -np.inf
+        missing = np.bincount(without.column.numpy(), minlength=table.shape[0])
+    found = np.full((len(levels), table.shape[0]), np.nan, dtype=table.dtype)
+    for c, (row, gone) in enumerate(zip(table, missing.tolist(), strict=True)):
+        if gone < row.shape[0]:
+            found[:, c] = _host.quantiles(row, levels, interpolation, gone)
+    return torch.from_numpy(found)
 
 
 def _masked(scores: Tensor, without: Entries | None) -> Tensor:

@@ -33,9 +33,9 @@ import torch
 from torch import Tensor
 
 from imbalance_doctor.losses import _grid, _host
+from imbalance_doctor.losses._host import Interpolation
 from imbalance_doctor.losses._thresholds import (
     Entries,
-    Interpolation,
     by_class,
     column_quantiles,
     entries,
@@ -315,15 +315,20 @@ def _host_trapezoid(
 def _host_pairs(
     x: np.ndarray, column: np.ndarray, there: np.ndarray, tau: float, share: np.ndarray, gradient: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Mean over the band and its derivative for each positive; adds the band's gradient. None without band."""
+    """Mean over the band and its derivative by each positive; adds the band's gradient. None without band."""
     y = column[there]
     if not y.size:
         return None
+    fresh = np.searchsorted(there, gradient.size)
+    if x.dtype == np.float32:
+        light = _host.near_pairs(x, y, tau, share)
+        if light is not None:
+            gradient[there[:fresh]] = light[2][:fresh] / -y.size
+            return light[0] / y.size, light[1] / y.size
     near = x.clip(y.min() - _REACH * tau, y.max() + _REACH * tau)
     sums = _grid.pair_sums(
         torch.from_numpy(near), torch.from_numpy(y), tau, query_weight=torch.from_numpy(share)
     )
-    fresh = np.searchsorted(there, gradient.size)
     gradient[there[:fresh]] = sums.source_slope.numpy()[:fresh] / -y.size
     return sums.value.numpy() / y.size, sums.query_slope.numpy() / y.size
 

@@ -25,8 +25,8 @@ import torch
 from torch import Tensor
 
 from imbalance_doctor.losses import _host
+from imbalance_doctor.losses._host import Interpolation
 from imbalance_doctor.losses._thresholds import (
-    Interpolation,
     anchor_pull,
     by_class,
     column_quantiles,
