@@ -1,0 +1,6 @@
+"""One thread per process: the tests run side by side, and thread pools that compete are slow."""
+
+import os
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
