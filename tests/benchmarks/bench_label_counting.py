@@ -61,8 +61,8 @@ def compare(path):
 
 def main(rows, only=""):
     """Measure and print every case, or those of one dtype."""
-    print(f"{rows:,} rows, {len(os.sched_getaffinity(0))} processors")  # noqa: T201
-    print("dtype     classes   sum s  count s   ratio  resident MB")  # noqa: T201
+    print(f"{rows:,} rows, {len(os.sched_getaffinity(0))} processors")
+    print("dtype     classes   sum s  count s   ratio  resident MB")
     for dtype, classes in CASES:
         if only and dtype != only:
             continue
@@ -71,7 +71,7 @@ def main(rows, only=""):
             write(path, rows, dtype, classes)
             total, count = compare(path)
             speed = f"{total:7.3f} {count:8.3f} {total / count:7.2f}"
-            print(f"{dtype:9} {classes:7} {speed} {resident(path):12.0f}", flush=True)  # noqa: T201
+            print(f"{dtype:9} {classes:7} {speed} {resident(path):12.0f}", flush=True)
 
 
 if __name__ == "__main__":
@@ -79,6 +79,6 @@ if __name__ == "__main__":
         read_labels(sys.argv[2:])
         # Not ru_maxrss: that one is inherited from the parent process.
         status = Path("/proc/self/status").read_text(encoding="ascii")
-        print(status.partition("VmHWM:")[2].split()[0])  # noqa: T201
+        print(status.partition("VmHWM:")[2].split()[0])
     else:
         main(int(float(sys.argv[1])) if sys.argv[1:] else 100_000_000, *sys.argv[2:])
