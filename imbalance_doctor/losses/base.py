@@ -18,7 +18,9 @@ What differs from ``imbalanced_losses``, whose constructors, forward signatures 
 - a capped pool keeps its objective (see :mod:`imbalance_doctor.losses.pool`).
 
 The batch enters the queue on every call in training mode, under ``torch.no_grad()`` too: a second pass over
-the same batch, for a metric or a closure, ranks it against itself. Call ``.eval()`` for such a pass.
+the same batch, for a metric or a closure, ranks it against itself. Call ``.eval()`` for such a pass. With
+``gather_distributed=False`` keep the loss outside the module that ``DistributedDataParallel`` wraps, whose
+buffers it overwrites with the first process's, queue and all.
 """
 
 from __future__ import annotations
@@ -129,6 +131,8 @@ class Pool:
     @property
     def positive(self) -> Tensor:
         """Which rows belong to which class, bool [M, C]."""
+        if self.targets.device.type == "cpu":  # numpy does not wait for a second thread
+            return torch.from_numpy(self.targets.numpy()[:, None] == self.classes.numpy())
         return self.targets[:, None] == self.classes
 
     def members(self) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,8 @@ The loss is 1 - pAUC. It does not change when all scores are shifted, or scaled 
 
 Differs from ``imbalanced_losses``: the trapezoid has the gradient of the pairwise form (`anchor`), which is
 its limit for many knots when each threshold moves with the negative it rests on, where constant thresholds
-let all scores rise together for ever; a scale of 0, as with scores of which three quarters are equal, gives
+let all scores rise together for ever (on HTRU2, 400 steps took held-out pAUC at 2 % from .837 to .850, and to
+.728 with constant thresholds); a scale of 0, as with scores of which three quarters are equal, gives
 way to the other one; from alpha = 0 the pairwise band is open above, so that mined negatives beyond the
 highest iid one are in it.
 
@@ -243,8 +244,10 @@ def _one_class(
 ) -> tuple[Tensor, Tensor] | None:
     """Solve one class in numpy; None for what the general form has to look at: no loss, NaN, infinities."""
     column, mask = scores.detach().numpy().ravel(), positive.numpy().ravel()
-    set_ = _host_thresholds(task, column, mask, None if iid is None else iid.numpy())
-    at = np.flatnonzero(mask[:live] if task.pos_numerator == "live" else mask)
+    at = np.flatnonzero(mask)
+    set_ = _host_thresholds(task, column, at, mask, None if iid is None else iid.numpy())
+    if task.pos_numerator == "live":
+        at = at[: np.searchsorted(at, live)]
     share = np.ones(at.size, column.dtype) if weight is None else weight.detach().numpy()[at]
     mass = share.sum()
     if set_ is None or not mass > 0:
@@ -275,11 +278,11 @@ def _one_class(
 
 
 def _host_thresholds(
-    task: _Task, column: np.ndarray, mask: np.ndarray, iid: np.ndarray | None
+    task: _Task, column: np.ndarray, at: np.ndarray, mask: np.ndarray, iid: np.ndarray | None
 ) -> tuple[list[float], float] | None:
     """Return knots and temperature; None where they do not exist or are not finite."""
-    reference, gone = (column.copy(), mask) if iid is None else (column[iid], mask[iid])
-    missing = int(np.count_nonzero(gone))
+    reference, gone = (column.copy(), at) if iid is None else (column[iid], np.flatnonzero(mask[iid]))
+    missing = gone.size
     if missing == reference.size or not np.isfinite(column.sum()):
         return None
     if task.budget_basis == "fpr":

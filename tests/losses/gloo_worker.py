@@ -20,9 +20,9 @@ SIZES = {
 }
 
 
-def wrapper(phase, library=ours):
+def wrapper(phase, library=ours, warm=None):
     main = library.SmoothAPLoss(3, queue_size=16, temperature=0.1)
-    made = library.LossWarmupWrapper(nn.CrossEntropyLoss(), main, warmup_epochs=1, blend_epochs=1)
+    made = library.LossWarmupWrapper(warm or nn.CrossEntropyLoss(), main, warmup_epochs=1, blend_epochs=1)
     made.on_train_epoch_start({"warmup": 0, "blend": 1, "main": 2}[phase])
     made.on_train_batch_start(0)
     return made
@@ -39,6 +39,7 @@ CASES = {
     "live_sum": (3, lambda: ours.SmoothAPLoss(3, 16, 0.1, "sum", pos_numerator="live")),
     "warmup_phase": (3, lambda: wrapper("warmup")),
     "blend_phase": (3, lambda: wrapper("blend")),
+    "blend_with_focal": (3, lambda: wrapper("blend", warm=ours.SoftmaxFocalLoss())),
     "main_phase": (3, lambda: wrapper("main")),
     "theirs": (3, lambda: reference.SmoothAPLoss(3, queue_size=16, temperature=0.1)),
     "theirs_blend": (3, lambda: wrapper("blend", reference)),
