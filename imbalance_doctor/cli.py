@@ -117,6 +117,7 @@ _OUTPUT: dict[str, tuple[Any, Any, Any]] = {
         None,
         _option("--output", "-o", metavar="FILE", panel="Output", help="Write the report there."),
     ),
+    "overwrite": (bool, False, _option("--overwrite", panel="Output", help="Replace files that exist.")),
     "verbose": (bool, False, _option("--verbose", "-v", panel="Output", help="Say everything.")),
 }
 _POLICY: dict[str, tuple[Any, Any, Any]] = {
@@ -257,9 +258,6 @@ def recommend(
             help="Write the recommended plan; `check --plan FILE` reads it.",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace files that exist.")
-    ] = False,
 ) -> None:
     """Recommend a loss, `queue_size`, `max_pool_size` and everything around them."""
     from imbalance_doctor.diagnose import diagnose
@@ -281,9 +279,11 @@ def recommend(
     if plan_out is not None and advice.feasible:
         from imbalance_doctor.sources.plans import write_plan
 
-        write_plan(advice.plan, plan_out, overwrite=overwrite, header="Recommended by imbalance-doctor.")
+        write_plan(
+            advice.plan, plan_out, overwrite=output.overwrite, header="Recommended by imbalance-doctor."
+        )
     diagnosis = replace(judged, recommendation=advice, assumptions=labels.assumptions if labels else ())
-    _finish(diagnosis, policy, config, output, command="recommend", overwrite=overwrite)
+    _finish(diagnosis, policy, config, output, command="recommend")
 
 
 _CHECK_EXAMPLES = """
@@ -309,9 +309,6 @@ def check(
         list[str] | None,
         typer.Argument(metavar="[PLAN]...", help="Plans or training scripts.", show_default=False),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", rich_help_panel="Output", help="Replace files that exist.")
-    ] = False,
 ) -> None:
     """Judge a training plan or script against the labels, before training: the CI gate."""
     from imbalance_doctor.diagnose import diagnose
@@ -325,7 +322,7 @@ def check(
             hint="give a plan or script, --labels FILE, or plan options such as --loss",
         )
     diagnosis = diagnose(book.rules.values(), labels=labels, runs=runs)
-    _finish(diagnosis, policy, config, output, command="check", overwrite=overwrite)
+    _finish(diagnosis, policy, config, output, command="check")
 
 
 @app.command(
@@ -406,7 +403,7 @@ def rules_test(
         tests = tuple(check_rule(rule) for rule in load_rules().rules.values())
     else:
         tests = test_directory(directory)
-    _write(render_tests(tests, **_page()), None)
+    _write(render_tests(tests, **_page()))
     raise typer.Exit(0 if all(test.passed for test in tests) else 1)
 
 
@@ -415,7 +412,7 @@ def plan_schema_command() -> None:
     """Print every field of a training plan with its unit, range and meaning."""
     from imbalance_doctor.sources.plans import plan_schema
 
-    _write(plan_schema(), None)
+    _write(plan_schema())
 
 
 @plan_app.command("example", epilog="Example:\n\n    imbalance-doctor plan example smooth-ap > train.yaml\n")
@@ -425,7 +422,7 @@ def plan_example_command(
     """Print a plan to start from."""
     from imbalance_doctor.sources.plans import example_plan
 
-    _write(example_plan(loss), None)
+    _write(example_plan(loss))
 
 
 def _labels(inputs: SimpleNamespace, plan: SimpleNamespace) -> LabelCounts | None:
@@ -524,7 +521,6 @@ def _finish(
     output: SimpleNamespace,
     *,
     command: str,
-    overwrite: bool,
 ) -> None:
     from datetime import UTC, datetime
 
@@ -543,9 +539,9 @@ def _finish(
         today=datetime.now(UTC).date(),
     )
     if policy.write_baseline is not None:
-        diagnosis = _accept(diagnosis, policy.write_baseline, rules, overwrite=overwrite)
+        diagnosis = _accept(diagnosis, policy.write_baseline, rules, overwrite=output.overwrite)
     text = render(diagnosis, command=command, verbose=output.verbose, **_page(output.output))
-    _write(text, output.output, overwrite=overwrite)
+    _write(text, output)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if output.format == "github" and summary:
         _append(renderer("markdown")(diagnosis, command=command), Path(summary))
@@ -568,20 +564,21 @@ def _accept(diagnosis: Diagnosis, path: Path, policy: Policy, *, overwrite: bool
     return gate.apply(diagnosis, policy, baseline=gate.read_baseline(path), today=datetime.now(UTC).date())
 
 
-def _write(text: str, path: Path | None, *, overwrite: bool = False) -> None:
+def _write(text: str, output: SimpleNamespace | None = None) -> None:
+    """Print a text that ends in one newline, or write it to the file that was asked for."""
     text = text if text.endswith("\n") else text + "\n"
-    if path is None:
+    if output is None or output.output is None:
         sys.stdout.write(text)
         return
     try:
-        with path.open("w" if overwrite else "x", encoding="utf-8") as file:
+        with output.output.open("w" if output.overwrite else "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
         raise InputError(
-            "expected a new file, but it exists", where=path, hint="add --overwrite to replace it"
+            "expected a new file, but it exists", where=output.output, hint="add --overwrite to replace it"
         ) from None
     except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=path) from None
+        raise InputError(f"cannot be written: {error.strerror}", where=output.output) from None
 
 
 def _append(text: str, path: Path) -> None:
