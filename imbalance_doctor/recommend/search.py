@@ -171,6 +171,8 @@ def boundary(bench: Bench, plan: TrainingPlan, field: str, *, upwards: bool) -> 
     if upwards and field in ("batch_size", "queue_size"):
         # Beyond the data themselves a bound says nothing about them.
         rows = bench.facts(plan).value("labels.rows")
+        if rows is None and field == "batch_size":
+            return Boundary(None, ())
         limit = None if rows is None else max(rows, start)
     inside: float = start
     outside: float | None = None
