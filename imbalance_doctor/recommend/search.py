@@ -163,40 +163,44 @@ def boundary(bench: Bench, plan: TrainingPlan, field: str, *, upwards: bool) -> 
     The value is doubled (or halved) until something fires or the field's own limit is reached, then
     the boundary is narrowed by bisection. Whole numbers stay whole.
     """
-    start = getattr(plan, field)
-    whole = isinstance(start, int)
     end = "high" if upwards else "low"
-    limit = PLAN_FIELDS[field].metadata[end]
+    stated = PLAN_FIELDS[field].metadata[end]
+    limit = _data_limit(bench, plan, field) if upwards and stated is None else stated
     reachable = not PLAN_FIELDS[field].metadata[f"{end}_open"]
-    if upwards and field in ("batch_size", "queue_size"):
-        # Beyond the data themselves a bound says nothing about them.
-        rows = bench.facts(plan).value("labels.rows")
-        if rows is None and field == "batch_size":
-            return Boundary(None, ())
-        limit = None if rows is None else max(rows, start)
+    start = getattr(plan, field)
     inside: float = start
-    outside: float | None = None
-    findings: tuple[Finding, ...] = ()
-    for candidate in _walk(start, limit, upwards=upwards, whole=whole):
+    for candidate in _walk(start, limit, upwards=upwards, whole=isinstance(start, int)):
         if candidate == limit and not reachable:
             break
-        found = bench.findings(plan.replace(**{field: candidate}))
-        if found:
-            outside, findings = candidate, found
-            break
+        if not bench.silent(plan.replace(**{field: candidate})):
+            return _narrow(bench, plan, field, inside, candidate)
         inside = candidate
-    if outside is None:
-        stated = PLAN_FIELDS[field].metadata[end]
-        return Boundary(inside if stated is not None and inside == stated else None, ())
+    return Boundary(inside if stated is not None and inside == stated else None, ())
+
+
+def _data_limit(bench: Bench, plan: TrainingPlan, field: str) -> float | None:
+    """Return where a bound stops saying anything about the data: beyond all of their rows."""
+    start: float = getattr(plan, field)
+    rows: int | None = bench.facts(plan).value("labels.rows")
+    if field not in ("batch_size", "queue_size"):
+        return None
+    if rows is None:
+        return start if field == "batch_size" else None
+    return max(rows, start)
+
+
+def _narrow(bench: Bench, plan: TrainingPlan, field: str, inside: float, outside: float) -> Boundary:
+    """Bisect between a silent value and one that is not."""
+    whole, upwards = isinstance(getattr(plan, field), int), outside > inside
     for _ in range(64 if whole else _STEPS):
         middle = _between(inside, outside, whole=whole)
         if middle in (inside, outside):
             break
-        found = bench.findings(plan.replace(**{field: middle}))
-        if found:
-            outside, findings = middle, found
-        else:
+        if bench.silent(plan.replace(**{field: middle})):
             inside = middle
+        else:
+            outside = middle
+    findings = bench.findings(plan.replace(**{field: outside}))
     if not whole:
         inside = _round(bench, plan, field, inside, upwards=upwards)
     return Boundary(inside, _further(bench, plan, field, outside, findings))
