@@ -247,7 +247,7 @@ def near_pairs(
     """Sum sigmoids over all pairs, to single precision, where the sources span few temperatures.
 
     Scores are spread on a grid of a twelfth of the temperature and read from it by cubic interpolation, whose
-    error is about 1e-7 of the sigmoid's height.
+    error is about 1e-6 of the largest result.
 
     Parameters
     ----------
