@@ -554,8 +554,7 @@ class PAUCAtBudgetLoss(RankingLoss):
     alpha, beta
         Budget, 0 <= alpha < beta <= 1.
     surrogate
-        ``'trapezoid'`` or ``'pairwise'``. The pairwise one trained better on every data set it was measured
-        on.
+        ``'trapezoid'`` or ``'pairwise'``.
     n_knots
         Budgets at which the trapezoid rule looks, at least 2.
     tau_scale
