@@ -137,8 +137,8 @@ def test_a_selection_rule_gives_a_merit(rule):
         (
             "batch.gap > least and batch.per_epoch > 1",
             {"batch_size": 8},
-            ("labels",),
-            "batch.gap and batch.per_epoch need labels",
+            ("labels", "plan.world_size"),
+            "batch.gap needs labels; batch.per_epoch needs labels and plan.world_size",
         ),
         (
             "batch.size > least and labels.rows > 1",
