@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from imbalance_doctor.diagnose import Diagnosis
     from imbalance_doctor.engine.rulebook import RuleBook
     from imbalance_doctor.evidence import LabelCounts, PlannedRun
-    from imbalance_doctor.gate import Policy
     from imbalance_doctor.sources.config import Config
 
 app = typer.Typer(
@@ -529,17 +528,14 @@ def _finish(
 
     render = renderer(output.format)
     rules = gate.policy(config, fail_on=policy.fail_on, strict=policy.strict)
+    judge = functools.partial(gate.apply, diagnosis, rules, today=datetime.now(UTC).date())
     baseline = policy.baseline or config.baseline
     if policy.write_baseline is not None and baseline is not None and not baseline.exists():
         baseline = None  # about to be written for the first time
-    diagnosis = gate.apply(
-        diagnosis,
-        rules,
-        baseline=gate.read_baseline(baseline) if baseline else None,
-        today=datetime.now(UTC).date(),
-    )
+    diagnosis = judge(baseline=gate.read_baseline(baseline) if baseline else None)
     if policy.write_baseline is not None:
-        diagnosis = _accept(diagnosis, policy.write_baseline, rules, overwrite=output.overwrite)
+        _accept(diagnosis, policy.write_baseline, overwrite=output.overwrite)
+        diagnosis = judge(baseline=gate.read_baseline(policy.write_baseline))
     text = render(diagnosis, command=command, verbose=output.verbose, **_page(output.output))
     _write(text, output)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -548,10 +544,8 @@ def _finish(
     raise typer.Exit(diagnosis.exit.code)
 
 
-def _accept(diagnosis: Diagnosis, path: Path, policy: Policy, *, overwrite: bool) -> Diagnosis:
-    """Write what was found to a baseline and judge by it at once: what is accepted does not fail."""
-    from datetime import UTC, datetime
-
+def _accept(diagnosis: Diagnosis, path: Path, *, overwrite: bool) -> None:
+    """Write what was found to a baseline, and say how much that is."""
     from imbalance_doctor import gate
 
     if path.exists() and not overwrite:
@@ -561,7 +555,6 @@ def _accept(diagnosis: Diagnosis, path: Path, policy: Policy, *, overwrite: bool
     accepted = gate.write_baseline(diagnosis, path, overwrite=overwrite)
     noun = "finding" if accepted == 1 else "findings"
     sys.stderr.write(f"accepted {accepted} {noun} in {path}\n")
-    return gate.apply(diagnosis, policy, baseline=gate.read_baseline(path), today=datetime.now(UTC).date())
 
 
 def _write(text: str, output: SimpleNamespace | None = None) -> None:

@@ -202,10 +202,6 @@ class Ranked:
     def live(self) -> int:
         return self.gradient.shape[1]
 
-    @property
-    def exact(self) -> bool:
-        return self.gradient.dtype == torch.float64
-
     def span(self, c: int) -> float:
         return (self.high[c] - self.low[c]) / self.scale[c]
 

@@ -155,6 +155,25 @@ def test_baseline_accepts_what_is_known_and_names_what_is_gone(tmp_path):
     assert b"unstable-gamma" in mended.stdout
 
 
+def test_writing_a_baseline_calls_nothing_stale_that_is_still_needed(tmp_path):
+    config, accepted = tmp_path / "pyproject.toml", tmp_path / "baseline.json"
+    config.write_text(
+        "[tool.imbalance-doctor]\nsuppress = [{rule = 'unstable-gamma', reason = 'short runs only'}]\n"
+    )
+    bad = ["check", "--labels", FRAUD, "--loss", "sigmoid-focal", "--gamma", "0.5", "--alpha", "0"]
+    bad += ["--config", config, "--write-baseline", accepted, "--format", "json"]
+    first = command(*bad)
+    again = command(*bad, "--baseline", accepted, "--overwrite")
+    for done in (first, again):
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout)
+        assert document["stale"] == []
+        assert sorted(s["finding"]["rule"] for s in document["suppressed"]) == [
+            "alpha-that-removes-positives",
+            "unstable-gamma",
+        ]
+
+
 def test_project_configuration(tmp_path):
     config = tmp_path / "pyproject.toml"
     config.write_text(
