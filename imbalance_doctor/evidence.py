@@ -1,8 +1,8 @@
 """What travels from the sources to the facts: frozen records, nothing computed.
 
-`LabelCounts` is what the labels say, `TrainingPlan` what the user intends. Both know where they came
-from. Every field of the plan carries its own help, unit and range, so that the plan file, the command
-line and the documentation are one table and cannot drift apart.
+`LabelCounts` is what the labels say, `TrainingPlan` what the user intends, `TrainingLog` what a run wrote
+while it trained. All know where they came from. Every field of the plan carries its own help, unit and
+range, so that the plan file, the command line and the documentation are one table and cannot drift apart.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -690,3 +692,153 @@ class PlannedRun:
             # Some sampler is set: what it shows the loss is unknown, as it is of a weighted one.
             completed = completed.replace(sampler="weighted")
         return completed, tuple(sorted(assumed))
+
+
+Phase = Literal["train", "val", ""]
+Axis = Literal["step", "epoch", "row"]
+
+SERIES: Mapping[str, str] = MappingProxyType(
+    {
+        # what the loss and the metrics do
+        "loss": "training or validation loss",
+        "loss_component": "one term of a sum of losses; `part` names it",
+        "bce": "log loss reported as a metric beside the loss",
+        "average_precision": "average precision, also mAP",
+        "roc_auc": "area under the ROC curve",
+        "partial_auc": "partial area under the ROC curve",
+        "recall_at_quantile": "recall among the top share q",
+        "recall": "recall, sensitivity, true positive rate",
+        "precision": "precision, positive predictive value",
+        "specificity": "true negative rate",
+        "false_positive_rate": "false positive rate",
+        "f1": "F1",
+        "mcc": "Matthews correlation",
+        "accuracy": "accuracy",
+        "balanced_accuracy": "mean of the recalls",
+        "foreground_accuracy": "accuracy on foreground samples only",
+        "dice": "Dice coefficient",
+        "iou": "intersection over union",
+        "predicted_positive_share": "share of samples predicted positive",
+        "prevalence": "share of positives among the samples seen",
+        # the optimiser
+        "learning_rate": "learning rate",
+        "gradient_norm": "norm of the gradient",
+        "gradient_norm_max": "largest gradient norm since the last row",
+        "gradient_norm_median": "median gradient norm since the last row",
+        "loss_scale": "loss scale of mixed precision",
+        # one row that sums up several steps
+        "loss_mean": "mean loss since the last row",
+        "loss_std": "standard deviation of the loss since the last row",
+        "loss_zero_share": "share of steps since the last row with a loss of exactly 0",
+        "batch_without_positives_share": "share of batches since the last row without a positive",
+        "positives_in_batch": "positives per batch",
+        # scores
+        "score_mean": "mean logit of the live batch",
+        "score_mean_negative": "mean logit of the negatives",
+        "score_mean_positive": "mean logit of the positives",
+        "score_std": "standard deviation of the logits",
+        "score_absmax": "largest absolute logit",
+        # what ranking losses log
+        "stage": "0 warm-up, 1 blend, 2 main",
+        "main_weight": "weight of the main loss in a blend",
+        "temperature": "temperature of the surrogate",
+        "tau_eff": "temperature times the spread it is scaled by",
+        "threshold": "score threshold of a quantile or budget loss",
+        "pool_size": "rows in the pool",
+        "pool_positives": "positives in the pool",
+        "queue_fill": "rows in the queue",
+        "queue_positives": "positives in the queue",
+        "queue_score_mean": "mean logit in the queue",
+        "queue_score_std": "standard deviation of the logits in the queue",
+        "queue_age": "age of the queue's oldest row in steps",
+        "band_neg_count": "negatives in the false-positive-rate band",
+        "grad_pos_count": "live positives with a gradient",
+        "rank_loss_std": "spread of the loss across workers",
+        "rank_loss_min": "smallest loss of any worker",
+        "rank_loss_max": "largest loss of any worker",
+    }
+)
+"""Every series the tool understands, by canonical name."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Series:
+    """One curve of a training run.
+
+    Attributes
+    ----------
+    key
+        As the log spells it, for the report: ``val/roc_auc``.
+    name
+        Canonical, a key of `SERIES`.
+    phase
+        ``train``, ``val``, or empty where that means nothing (learning rate, temperature) or is unknown.
+    part
+        What it is a part of the whole for: a class (``9``), a loss component (``cls``), a worker
+        (``rank 3``). Empty for the whole.
+    steps
+        Position on the run's axis, float64 [N], never falling.
+    values
+        As logged, with errors turned to accuracies and percent to shares; NaN and infinities are kept.
+        float64 [N].
+    order
+        Number of the log record each value stands in, int64 [N], strictly rising: which of two series'
+        values came first, whatever the axis.
+    lines
+        One-based line or row of the file, int64 [N]; 0 where the format has none.
+    """
+
+    key: str
+    name: str
+    phase: Phase = ""
+    part: str = ""
+    steps: NDArray[np.float64]
+    values: NDArray[np.float64]
+    order: NDArray[np.int64]
+    lines: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingLog:
+    """One training run, as its log tells it.
+
+    Attributes
+    ----------
+    series
+        At least one, each with at least one value.
+    axis
+        What `Series.steps` counts: optimiser steps, epochs, or rows where the log numbers neither.
+    name
+        What tells it from other runs of the same file: ``run 2``, ``fold 3``; empty for the only one.
+    source, format
+        File name, and what kind of log it is.
+    hints
+        Numbers stated in the log beside the curves: ``num_classes``, ``positives``, ``negatives``,
+        ``planned_epochs``, ``planned_steps``, ``batch_size``.
+    crash
+        The exception or signal that ended the run, as the log words it; empty when there is none.
+    notes
+        What was done to the log in reading, as sentences: ``resumed at epoch 10``.
+    """
+
+    series: tuple[Series, ...]
+    axis: Axis = "step"
+    name: str = ""
+    source: str = ""
+    format: str = ""
+    hints: Mapping[str, float] = field(default_factory=dict)
+    crash: str = ""
+    notes: tuple[str, ...] = ()
+
+    def all(self, name: str, phase: Phase | None = None) -> Iterator[Series]:
+        """Yield every series of a canonical name, the wholes before the parts."""
+        found = [s for s in self.series if s.name == name and phase in {None, s.phase}]
+        yield from sorted(found, key=lambda s: s.part != "")
+
+    def get(self, name: str, phase: Phase | None = None) -> Series | None:
+        """Return the whole series of a canonical name (not a part); the longest where there are several."""
+        found = [s for s in self.all(name, phase) if not s.part]
+        return max(found, key=len, default=None)

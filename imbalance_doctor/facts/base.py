@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
-from imbalance_doctor.evidence import LabelCounts, TrainingPlan
+from imbalance_doctor.evidence import LabelCounts, TrainingLog, TrainingPlan
 
 __all__ = ["Evidence", "FactSpec", "Facts", "Family", "fact_specs", "families", "measure"]
 
@@ -27,6 +27,7 @@ class Evidence:
 
     labels: LabelCounts | None = None
     plan: TrainingPlan = field(default_factory=TrainingPlan)
+    log: TrainingLog | None = None
 
 
 @runtime_checkable
