@@ -15,16 +15,20 @@ import torch
 from torch import Tensor
 
 from imbalance_doctor.losses import _host
-from imbalance_doctor.losses._host import SAMPLED, SPREAD, TAIL, Interpolation
+from imbalance_doctor.losses._host import SAMPLE, SPREAD, TAIL, Interpolation
 
 __all__ = [
+    "Anchor",
     "Entries",
-    "anchor_pull",
+    "Slopes",
     "by_class",
     "column_quantiles",
     "entries",
+    "fate_of",
     "known_gradient",
 ]
+
+_NO_PULL = 1e-30
 
 
 class Entries(NamedTuple):
@@ -73,8 +77,16 @@ def entries(
     return Entries(row, column, factor)
 
 
+def fate_of(valid: Tensor, poisoned: Tensor) -> Tensor:
+    """Return what :func:`known_gradient` has to know of classes without a loss, or with a NaN score."""
+    fate = torch.ones(valid.shape, device=valid.device)
+    return fate.masked_fill_(poisoned, torch.nan).masked_fill_(~valid, 0.0)
+
+
 def by_class(value: Tensor, column: Tensor, classes: int) -> Tensor:
     """Sum values [E, ...] over the entries of each class: [C, ...]."""
+    if classes == 1:
+        return value.sum(0, keepdim=True)
     return value.new_zeros(classes, *value.shape[1:]).index_add_(0, column, value)
 
 
@@ -154,15 +166,17 @@ def column_quantiles(
 def _host_quantiles(
     scores: Tensor, levels: list[float], interpolation: Interpolation, without: Entries | None
 ) -> Tensor:
-    table = _host.turned(scores.numpy())
-    missing = np.zeros(table.shape[0], dtype=np.int64)
+    rows, classes = scores.shape
+    found = np.full((len(levels), classes), np.nan, dtype=scores.numpy().dtype)
+    gone = [np.empty(0, np.int64)] * classes
     if without is not None:
-        table[without.column.numpy(), without.row.numpy()] = -np.inf
-        missing = np.bincount(without.column.numpy(), minlength=table.shape[0])
-    found = np.full((len(levels), table.shape[0]), np.nan, dtype=table.dtype)
-    for c, (row, gone) in enumerate(zip(table, missing.tolist(), strict=True)):
-        if gone < row.shape[0]:
-            found[:, c] = _host.quantiles(row, levels, interpolation, gone)
+        ends = np.searchsorted(without.column.numpy(), np.arange(1, classes))
+        gone = np.split(without.row.numpy(), ends)
+    for c, (values, row) in enumerate(zip(_host.turned(scores.numpy()), gone, strict=True)):
+        if row.size < rows:
+            if row.size:
+                values[row] = -np.inf
+            found[:, c] = _host.quantiles(values, levels, interpolation, row.size)
     return torch.from_numpy(found)
 
 
@@ -200,62 +214,127 @@ def _at_place(ordered: Tensor, places: Tensor, wanted: Tensor) -> Tensor:
 # -- gradients ---------------------------------------------------------------
 
 
+class Anchor(NamedTuple):
+    """What balances the pull on positives: threshold of each class and width around it, [C]."""
+
+    threshold: Tensor
+    width: Tensor
+
+    @classmethod
+    def at(cls, threshold: Tensor, scores: Tensor, tau: Tensor) -> Anchor:
+        """Set the width: about the temperature, or a tenth of the scores' deviation where that is more."""
+        sample = scores[:: 1 + scores.shape[0] // SAMPLE]
+        return cls(threshold, torch.fmax(tau, SPREAD * sample.std(0, correction=0)).mul_(TAIL))
+
+
+class Slopes(NamedTuple):
+    """Derivatives of each class's loss that are not 0, [E] each: flat place in the scores, class, value."""
+
+    place: Tensor
+    column: Tensor
+    value: Tensor
+
+    def take(self, index: Tensor) -> Slopes:
+        """Pick entries by mask or index."""
+        return Slopes(self.place[index], self.column[index], self.value[index])
+
+
 class _KnownGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
-        ctx.save_for_backward(gradient)
-        ctx.rows = scores.shape[0]
+    def forward(
+        ctx: Any,
+        scores: Tensor,
+        loss: Tensor,
+        live: int,
+        slopes: Slopes,
+        anchor: Anchor | None,
+        fate: Tensor | None,
+    ) -> Tensor:
+        ctx.save_for_backward(*slopes, fate, *((scores[:live], *anchor) if anchor else ()))
+        ctx.live, ctx.shape = live, scores.shape
         return loss.clone()
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         if torch.is_grad_enabled():  # create_graph: cheaper to see here than with once_differentiable
             raise RuntimeError("this loss has no second derivatives: its gradient is computed with its value")
-        (gradient,) = ctx.saved_tensors
-        if gradient.device.type == "cpu":  # numpy does not wait for a second thread
-            out = torch.from_numpy(gradient.numpy() * upstream[0].numpy())
+        place, column, value, fate, *anchored = ctx.saved_tensors
+        force, (rows, classes), live = upstream[0], ctx.shape, ctx.live
+        value = value * (force if classes == 1 else force[column])
+        if anchored:
+            out = anchor_pull(*anchored, Slopes(place, column, value))
         else:
-            out = gradient * upstream[0]
-        rest = ctx.rows - out.shape[0]
-        if rest:
-            out = torch.cat([out, out.new_zeros(rest, out.shape[1])])
-        return out, None, None
+            out = value.new_zeros(live, classes)
+        out.view(-1).scatter_(0, place, value)
+        if fate is not None:
+            out = torch.where(fate == 1, out, fate)
+        if live < rows:
+            out = torch.cat([out, out.new_zeros(rows - live, classes)])
+        return out, None, None, None, None, None
 
 
-def known_gradient(scores: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
-    """Attach to each class's loss [C] its gradient by the first rows of scores [live, C]; others get 0."""
-    result: Tensor = _KnownGradient.apply(scores, loss, gradient)  # type: ignore[no-untyped-call]
+def known_gradient(
+    scores: Tensor,
+    loss: Tensor,
+    live: int,
+    slopes: Slopes,
+    anchor: Anchor | None = None,
+    fate: Tensor | None = None,
+) -> Tensor:
+    """Attach to each class's loss its gradient.
+
+    Kept until the backward pass are the slopes, and for an anchor the scores, so that nothing as large as the
+    pool is made before.
+
+    Parameters
+    ----------
+    scores
+        [M, C].
+    loss
+        [C].
+    live
+        Rows ``[0, live)`` receive gradient.
+    slopes
+        Of rows of the pool; those of rows that are not live are dropped.
+    anchor
+        See :func:`anchor_pull`.
+    fate
+        NaN or 0 for a class of which the whole gradient is that, 1 for the others, [C]; None for 1.
+    """
+    if live < scores.shape[0]:
+        slopes = slopes.take(slopes.place < live * scores.shape[1])
+    result: Tensor = _KnownGradient.apply(  # type: ignore[no-untyped-call]
+        scores, loss, live, slopes, anchor, fate
+    )
     return result
 
 
-def anchor_pull(gradient: Tensor, scores: Tensor, threshold: Tensor, tau: Tensor, positives: Entries) -> None:
-    """Let live negatives near the threshold balance the pull on live positives.
+def anchor_pull(scores: Tensor, threshold: Tensor, width: Tensor, positives: Slopes) -> Tensor:
+    """Let negatives near the threshold balance the pull on positives.
 
     A threshold moves with the scores that surround it. The reference library holds it constant, so nothing
     keeps all scores from rising together for ever, and with them the threshold. Here each class's negatives
     receive the opposite of its positives' gradient in proportion to :math:`(1 + (d / h)^2)^{-2}`, d being the
-    distance to the threshold: the derivative of a smoothed quantile. A common shift of all live scores then
-    has gradient 0, as it leaves the objective alone.
+    distance to the threshold and h the width: the derivative of a smoothed quantile. A common shift of all
+    live scores then has gradient 0, as it leaves the objective alone.
 
     Parameters
     ----------
-    gradient
-        Loss by live scores, [live, C], 0 at negatives; completed in place.
     scores
-        Of the pool, [M, C].
-    threshold
+        Of the live rows, [live, C].
+    threshold, width
         Of each class, [C].
-    tau
-        Temperature of each class, [C]; the bandwidth h is about this, or a tenth of the scores' standard
-        deviation where that is more.
     positives
-        Those of the pool.
+        Gradient of the live ones.
+
+    Returns
+    -------
+    Tensor
+        Gradient of the negatives, [live, C], and 0 at positives.
     """
-    spread = scores[:: 1 + scores.shape[0] // SAMPLED].std(0, correction=0).nan_to_num_(0.0, 0.0, 0.0)
-    width = TAIL * torch.maximum(tau, SPREAD * spread)
-    kernel = (scores[: gradient.shape[0]] - threshold).div_(width).square_().add_(1).square_().reciprocal_()
-    fresh = positives.row < gradient.shape[0]
-    kernel.index_put_((positives.row[fresh], positives.column[fresh]), kernel.new_zeros(()))
-    total = kernel.sum(0)
-    force = torch.where(total > 0, gradient.sum(0) / total, torch.zeros_like(total))
-    gradient.sub_(kernel.mul_(force))
+    pull = torch.sub(scores, threshold)
+    torch.addcmul(width * width, pull, pull, out=pull)
+    torch.div(width, pull, out=pull).square_()
+    pull.view(-1).scatter_(0, positives.place, 0.0)
+    whole = by_class(positives.value, positives.column, width.shape[0])
+    return pull.mul_(whole / pull.sum(0).clamp_(min=_NO_PULL).neg_())

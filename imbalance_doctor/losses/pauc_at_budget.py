@@ -37,9 +37,11 @@ from imbalance_doctor.losses import _grid, _host
 from imbalance_doctor.losses._host import Interpolation
 from imbalance_doctor.losses._thresholds import (
     Entries,
+    Slopes,
     by_class,
     column_quantiles,
     entries,
+    fate_of,
     known_gradient,
 )
 from imbalance_doctor.losses.base import Numerator, Pool, RankingLoss, Reduction, one_of
@@ -76,10 +78,16 @@ class _Thresholds(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """Mean of each entry over thresholds or band [E], its derivative by the score [E]; any band [C]."""
+    """Mean of each entry over thresholds or band and its derivative by the score, [E] each."""
 
     value: Tensor
     slope: Tensor
+
+
+class _Band(NamedTuple):
+    """Derivatives of the loss by the negatives of the bands; classes that have a band, bool [C]."""
+
+    slopes: Slopes
     found: Tensor
 
 
@@ -212,28 +220,27 @@ def _solve(
     poisoned = plain.amax(0).isnan()
     valid = (mass > 0) & (reference.negatives > 0) & ~(at.flat & ~poisoned)
     wanted = scores.requires_grad and torch.is_grad_enabled()
-    gradient = plain.new_zeros(live if wanted else 0, classes)
     share = found.weight / mass.where(valid, 1.0)[found.column]
     usable = valid & ~poisoned
+    parts = []
     if task.surrogate == "trapezoid":
         sums = _trapezoid(plain, found, at)
         if task.anchor and wanted:
-            pairs = _pairwise(task, plain, positive, found, at, usable, share, pool_weight, gradient)
-            sums = sums._replace(slope=torch.where(pairs.found[found.column], pairs.slope, sums.slope))
+            pairs, band = _pairwise(task, plain, positive, found, at, usable, share, pool_weight)
+            sums = sums._replace(slope=torch.where(band.found[found.column], pairs.slope, sums.slope))
+            parts = [band.slopes]
     else:
-        sums = _pairwise(task, plain, positive, found, at, usable, share, pool_weight, gradient)
-        valid = valid & (sums.found | poisoned)
+        sums, band = _pairwise(task, plain, positive, found, at, usable, share, pool_weight)
+        valid = valid & (band.found | poisoned)
+        parts = [band.slopes]
     share = share * valid[found.column]
-    bad = poisoned & valid
-    loss = (1 - by_class(share * sums.value, found.column, classes)).masked_fill(bad | ~valid, torch.nan)
+    loss = (1 - by_class(share * sums.value, found.column, classes)).masked_fill(poisoned | ~valid, torch.nan)
     facts = _details(plain, reference, at, found, sums.value, valid) if details else None
-    if not wanted:
-        return loss, valid, facts
-    fresh = found.row < live
-    near = found.take(fresh)
-    gradient.index_put_((near.row, near.column), -(share * sums.slope)[fresh], accumulate=True)
-    gradient.masked_fill_(~valid, 0.0).masked_fill_(bad, torch.nan)
-    return known_gradient(scores, loss, gradient), valid, facts
+    if wanted:
+        parts.append(Slopes(found.row * classes + found.column, found.column, -share * sums.slope))
+        slopes = Slopes(*map(torch.cat, zip(*parts, strict=True)))
+        loss = known_gradient(scores, loss, live, slopes, fate=fate_of(valid, poisoned))
+    return loss, valid, facts
 
 
 # -- one class on the CPU ----------------------------------------------------
@@ -256,7 +263,7 @@ def _one_class(
     share = share / mass
     x = column[at]
     wanted = scores.requires_grad and torch.is_grad_enabled()
-    gradient = np.zeros(live if wanted else 0, column.dtype)
+    there, pull = np.empty(0, at.dtype), np.empty(0, column.dtype)
     pairwise = task.surrogate == "pairwise"
     if not pairwise:
         value, slope = _host_trapezoid(x, knots, tau, wanted=wanted and not task.anchor)
@@ -264,17 +271,19 @@ def _one_class(
         inside = (column >= knots[-1]) & ~mask
         if task.alpha > 0:
             inside &= column <= knots[0]
-        sums = _host_pairs(x, column, np.flatnonzero(inside), tau, share, gradient)
-        if sums is None:
+        there = np.flatnonzero(inside)
+        if not there.size:
             return None
-        value, slope = (sums[0] if pairwise else value), sums[1]
+        mean, slope, pull = _host_pairs(x, column[there], tau, share)
+        value = mean if pairwise else value
     loss = torch.tensor([1 - share @ value], dtype=scores.dtype)
     valid = torch.ones(1, dtype=torch.bool)
     if not wanted:
         return loss, valid
-    fresh = np.searchsorted(at, live)
-    gradient[at[:fresh]] = -(share * slope)[:fresh]
-    return known_gradient(scores, loss, torch.from_numpy(gradient[:, None])), valid
+    place = torch.from_numpy(np.concatenate([at, there]))
+    derivative = np.concatenate([share * slope, pull]).astype(column.dtype, copy=False)
+    slopes = Slopes(place, torch.zeros_like(place), torch.from_numpy(np.negative(derivative)))
+    return known_gradient(scores, loss, live, slopes), valid
 
 
 def _host_thresholds(
@@ -316,24 +325,18 @@ def _host_trapezoid(
 
 
 def _host_pairs(
-    x: np.ndarray, column: np.ndarray, there: np.ndarray, tau: float, share: np.ndarray, gradient: np.ndarray
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Mean over the band and its derivative by each positive; adds the band's gradient. None without band."""
-    y = column[there]
-    if not y.size:
-        return None
-    fresh = np.searchsorted(there, gradient.size)
+    x: np.ndarray, y: np.ndarray, tau: float, share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean over the band y for each positive x, its derivative, and that of the mean of all by the band."""
+    sums: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
     if x.dtype == np.float32:
-        light = _host.near_pairs(x, y, tau, share)
-        if light is not None:
-            gradient[there[:fresh]] = light[2][:fresh] / -y.size
-            return light[0] / y.size, light[1] / y.size
-    near = x.clip(y.min() - _REACH * tau, y.max() + _REACH * tau)
-    sums = _grid.pair_sums(
-        torch.from_numpy(near), torch.from_numpy(y), tau, query_weight=torch.from_numpy(share)
-    )
-    gradient[there[:fresh]] = sums.source_slope.numpy()[:fresh] / -y.size
-    return sums.value.numpy() / y.size, sums.query_slope.numpy() / y.size
+        sums = _host.near_pairs(x, y, tau, share)
+    if sums is None:
+        near = torch.from_numpy(x.clip(y.min() - _REACH * tau, y.max() + _REACH * tau))
+        exact = _grid.pair_sums(near, torch.from_numpy(y), tau, query_weight=torch.from_numpy(share))
+        sums = exact.value.numpy(), exact.query_slope.numpy(), exact.source_slope.numpy()
+    value, slope, pull = (part / y.size for part in sums)
+    return value, slope, pull
 
 
 # -- thresholds ---------------------------------------------------------------
@@ -411,10 +414,10 @@ def _trapezoid(scores: Tensor, found: Entries, at: _Thresholds) -> _Sums:
         above = ((score - knot[found.column]) / tau).sigmoid_()
         value += share * above
         slope += share * above.addcmul_(above, above, value=-1)
-    return _Sums(value, slope.div_(tau), torch.ones_like(at.flat))
+    return _Sums(value, slope.div_(tau))
 
 
-def _pairwise(  # noqa: PLR0913, PLR0917  the frame's facts
+def _pairwise(
     task: _Task,
     scores: Tensor,
     positive: Tensor,
@@ -423,9 +426,8 @@ def _pairwise(  # noqa: PLR0913, PLR0917  the frame's facts
     usable: Tensor,
     share: Tensor,
     pool_weight: Tensor | None,
-    gradient: Tensor,
-) -> _Sums:
-    """Mean over the band for each positive; adds the gradient of the band's negatives to `gradient`."""
+) -> tuple[_Sums, _Band]:
+    """Mean over the band for each positive, and the pull on the band's negatives."""
     classes = scores.shape[1]
     inside = (scores >= at.knots[-1]) & ~positive & usable
     if task.alpha > 0:
@@ -465,10 +467,8 @@ def _pairwise(  # noqa: PLR0913, PLR0917  the frame's facts
         pull[there] = (sums.source_slope / n_band[c]).to(y)
     for members in together.values():
         _padded(members, (n_found, n_band), (x, found, share, value, slope), (y, band, mean, pull), at.tau)
-    if gradient.shape[0]:
-        fresh = band.row < gradient.shape[0]
-        gradient.index_put_((band.row[fresh], band.column[fresh]), -pull[fresh], accumulate=True)
-    return _Sums(value, slope, weighed > 0)
+    slopes = Slopes(band.row * classes + band.column, band.column, pull.neg_())
+    return _Sums(value, slope), _Band(slopes, weighed > 0)
 
 
 def _starts(counts: list[int]) -> list[int]:

@@ -31,10 +31,12 @@ from torch import Tensor
 from imbalance_doctor.losses import _host
 from imbalance_doctor.losses._host import Interpolation
 from imbalance_doctor.losses._thresholds import (
-    anchor_pull,
+    Anchor,
+    Slopes,
     by_class,
     column_quantiles,
     entries,
+    fate_of,
     known_gradient,
 )
 from imbalance_doctor.losses.base import Numerator, Pool, RankingLoss, Reduction, TauScale, one_of
@@ -107,11 +109,6 @@ class _Task(NamedTuple):
     interpolation: Interpolation
     anchor: bool
 
-    def tau(self, like: Tensor) -> Tensor:
-        """Temperature of each column of `like`."""
-        tau = torch.as_tensor(self.temperature, dtype=like.dtype, device=like.device)
-        return tau.detach().expand(like.shape[1])
-
 
 def _solve_on_host(
     task: _Task,
@@ -121,24 +118,22 @@ def _solve_on_host(
     weight: Tensor | None,
 ) -> tuple[Tensor, Tensor] | None:
     """Solve in numpy; None where a score is NaN."""
-    wanted = scores.requires_grad and torch.is_grad_enabled()
-    fresh = scores.shape[0] if live is None else live
     plain = scores.detach().numpy()
-    tau = task.temperature
-    solution = _host.recall(
-        plain,
-        members,
-        1.0 - task.quantile,
-        task.interpolation,
-        task.tau(scores).numpy() if isinstance(tau, Tensor) else np.full(plain.shape[1], tau, plain.dtype),
-        None if weight is None else weight.detach().numpy(),
-        fresh if wanted else 0,
-        anchor=task.anchor,
-    )
+    tau = np.asarray(task.temperature, plain.dtype)
+    if not tau.ndim:
+        tau = tau.repeat(plain.shape[1])
+    row, column = members
+    place = row * plain.shape[1] + column
+    share = None if weight is None else weight.detach().numpy()[row]
+    solution = _host.recall(plain, (place, column), 1.0 - task.quantile, task.interpolation, tau, share)
     if solution is None:
         return None
-    loss, valid = torch.from_numpy(solution.loss), torch.from_numpy(solution.valid)
-    return (known_gradient(scores, loss, torch.from_numpy(solution.gradient)) if wanted else loss), valid
+    loss, valid, theta, width, slope = map(torch.from_numpy, solution)
+    if scores.requires_grad and torch.is_grad_enabled():
+        slopes = Slopes(torch.from_numpy(place), torch.from_numpy(column), slope)
+        anchor = Anchor(theta, width) if task.anchor else None
+        loss = known_gradient(scores, loss, scores.shape[0] if live is None else live, slopes, anchor)
+    return loss, valid
 
 
 def _solve(
@@ -153,8 +148,7 @@ def _solve(
     rows, classes = plain.shape
     if not rows:
         return scores.sum(0) + torch.nan, torch.zeros(classes, dtype=torch.bool, device=scores.device)
-    live = rows if live is None else live
-    tau = task.tau(plain)
+    tau = torch.as_tensor(task.temperature, dtype=plain.dtype, device=plain.device).detach().expand(classes)
     theta = column_quantiles(plain, [1.0 - task.quantile], task.interpolation, weight=pool_weight)[0]
     found = entries(positive, weight, pool_weight, plain.dtype)
     mass = by_class(found.weight, found.column, classes)
@@ -163,18 +157,15 @@ def _solve(
     scale = tau[found.column]
     above = ((plain[found.row, found.column] - theta[found.column]) / scale).sigmoid_()
     loss = 1 - by_class(found.weight * above, found.column, classes) / safe
-    poisoned = plain.amax(0).isnan() & valid
+    poisoned = plain.amax(0).isnan()
     loss = loss.masked_fill(poisoned | ~valid, torch.nan)
     if not (scores.requires_grad and torch.is_grad_enabled()):
         return loss, valid
     slope = above.addcmul_(above, above, value=-1).mul_(found.weight).div_(-scale * safe[found.column])
-    gradient = plain.new_zeros(live, classes)
-    fresh = found.row < live
-    gradient.index_put_((found.row[fresh], found.column[fresh]), slope[fresh])
-    if task.anchor and live:
-        anchor_pull(gradient, plain, theta, tau, found)
-    gradient.masked_fill_(poisoned, torch.nan)
-    return known_gradient(scores, loss, gradient), valid
+    slopes = Slopes(found.row * classes + found.column, found.column, slope)
+    anchor = Anchor.at(theta, plain, tau) if task.anchor else None
+    fate = fate_of(valid, poisoned)
+    return known_gradient(scores, loss, rows if live is None else live, slopes, anchor, fate), valid
 
 
 class RecallAtQuantileLoss(RankingLoss):
