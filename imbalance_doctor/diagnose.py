@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from imbalance_doctor.causes import Cause, Verdict, explain, rank, verdict
 from imbalance_doctor.engine.base import SEVERITIES, Finding, Judgement, Unknown
 from imbalance_doctor.engine.judge import judge
 from imbalance_doctor.engine.loader import Rule
-from imbalance_doctor.evidence import FROM_OPTIONS, LabelCounts, Location, PlannedRun, TrainingPlan
+from imbalance_doctor.evidence import (
+    FROM_OPTIONS,
+    LabelCounts,
+    Location,
+    PlannedRun,
+    TrainingLog,
+    TrainingPlan,
+)
 from imbalance_doctor.facts.base import Evidence, Facts, measure
 from imbalance_doctor.recommend.base import Recommendation
+
+_NO_LOG = "it judges a training log: give one to `diagnose`"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +52,30 @@ class Unread:
     because: str
     run: str = ""
     where: Location | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedRun:
+    """What one training log shows.
+
+    Attributes
+    ----------
+    verdict, because
+        ``healthy``, ``faulty`` or ``cannot tell``, and why it cannot be told.
+    causes
+        Ranked, the likeliest first.
+    explained
+        Id of the explaining rule, by id of each rule whose finding is a symptom of another.
+    """
+
+    log: TrainingLog
+    name: str
+    facts: Facts
+    findings: tuple[Finding, ...]
+    verdict: Verdict
+    because: str = ""
+    causes: tuple[Cause, ...] = ()
+    explained: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +117,8 @@ class Diagnosis:
         What was assumed rather than given, as sentences.
     unread
         Plan fields that are set, but not known.
+    trained
+        One for each run of the training logs.
     """
 
     subject: tuple[str, ...] = ()
@@ -96,13 +132,18 @@ class Diagnosis:
     stale: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     unread: tuple[Unread, ...] = ()
+    trained: tuple[TrainedRun, ...] = ()
     exit: Exit = Exit(code=0, why="no findings")
 
 
 def diagnose(
-    rules: Iterable[Rule], *, labels: LabelCounts | None = None, runs: Sequence[PlannedRun] = ()
+    rules: Iterable[Rule],
+    *,
+    labels: LabelCounts | None = None,
+    runs: Sequence[PlannedRun] = (),
+    logs: Sequence[TrainingLog] = (),
 ) -> Diagnosis:
-    """Judge each planned run against the labels.
+    """Judge each planned run against the labels, and each training log against both.
 
     Parameters
     ----------
@@ -112,25 +153,55 @@ def diagnose(
         Label counts, when given.
     runs
         The planned runs; none is judged as one plan of which nothing is known.
+    logs
+        What the runs wrote. All of them followed the one plan, where there is one.
+
+    Raises
+    ------
+    ValueError
+        If there are logs and several planned runs.
     """
-    rules = [rule for rule in rules if rule.merit is None]
     runs = runs or (PlannedRun(plan=TrainingPlan()),)
-    several = len(runs) > 1
+    if logs and len(runs) > 1:
+        raise ValueError(f"logs: expected at most one plan, but got {len(runs)}")
+    rules = [rule for rule in rules if rule.merit is None]
+    apart = {} if logs else {rule.id: _NO_LOG for rule in rules if rule.needs_log}
+    rules = [rule for rule in rules if rule.id not in apart]
+    several = len(runs) > 1 or len(logs) > 1
     judgements: list[Judgement] = []
     measured: list[Facts] = []
+    trained: list[TrainedRun] = []
     assumptions = list(labels.assumptions if labels else ())
     defaults: dict[str, list[str]] = {}
     unread: list[Unread] = []
-    for run in runs:
+    for run, log in [(run, None) for run in runs] if not logs else [(runs[0], log) for log in logs]:
         plan, assumed = run.completed()
-        name = run.name if several else ""
+        name = _name(run, log) if several else ""
         facts = measure(
-            Evidence(labels=labels, plan=plan), reuse=measured[0] if measured and labels else None
+            Evidence(labels=labels, plan=plan, log=log), reuse=measured[0] if measured and labels else None
         )
         judgement = judge(rules, facts, run=name, where=run.place)
         unknown = tuple(_explained(u, run.unreadable) for u in judgement.unknown)
-        judgements.append(replace(judgement, unknown=unknown))
+        judgement = replace(judgement, unknown=unknown)
+        if log is not None:
+            explained = explain(judgement.findings)
+            said, because = verdict(judgement.findings, facts)
+            trained.append(
+                TrainedRun(
+                    log=log,
+                    name=name,
+                    facts=facts,
+                    findings=judgement.findings,
+                    verdict=said,
+                    because=because,
+                    causes=rank(explained),
+                    explained=explained.by,
+                )
+            )
+        judgements.append(judgement)
         measured.append(facts)
+        if log is not None and log is not logs[0]:
+            continue  # the plan is the same for all
         if labels is not None and plan.prevalence is not None:
             assumptions.append(f"the labels' own prevalence counts, not the stated {plan.prevalence:g}")
         for field_ in assumed:
@@ -141,17 +212,26 @@ def diagnose(
         if run.unused:
             assumptions.append(f"not used by {plan.loss or 'the metric'}: {', '.join(run.unused)}")
         unread += [
-            Unread(field=field_, because=because, run=name, where=run.where.get(field_))
+            Unread(
+                field=field_,
+                because=because,
+                run=name if len(runs) > 1 else "",
+                where=run.where.get(field_),
+            )
             for field_, because in run.unreadable.items()
         ]
     fired = {f.rule for j in judgements for f in j.findings}
     open_rules = {u.rule for j in judgements for u in j.unknown}
     passed = {p.rule for j in judgements for p in j.passed} - fired - open_rules
-    apart = {n.rule: n.because for j in judgements for n in j.not_applicable}
+    apart |= {n.rule: n.because for j in judgements for n in j.not_applicable}
     return Diagnosis(
         subject=tuple(
             dict.fromkeys(
-                [*([labels.source] if labels else []), *(r.name for r in runs if r.name != FROM_OPTIONS)]
+                [
+                    *(log.source for log in logs if log.source),
+                    *([labels.source] if labels else []),
+                    *(r.name for r in runs if r.name != FROM_OPTIONS and r.name),
+                ]
             )
         ),
         facts=measured[0],
@@ -163,7 +243,13 @@ def diagnose(
         not_applicable={r: why for r, why in apart.items() if r not in fired | open_rules | passed},
         assumptions=tuple(dict.fromkeys([*assumptions, *_shared(defaults, len(runs))])),
         unread=tuple(unread),
+        trained=tuple(trained),
     )
+
+
+def _name(run: PlannedRun, log: TrainingLog | None) -> str:
+    """Return what tells this run from the others of the diagnosis."""
+    return run.name if log is None else " ".join(filter(None, (log.source, log.name)))
 
 
 def _shared(defaults: Mapping[str, Sequence[str]], runs: int) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from imbalance_doctor.evidence import Location
+from imbalance_doctor.facts.base import Span
 
 Severity = Literal["error", "warning", "note"]
 Confidence = Literal["high", "medium", "low"]
@@ -33,6 +34,12 @@ class Finding:
         The place in a config or script to point at, when the plan came from one.
     run
         Name of the planned run it speaks of, empty when there is only one.
+    explains
+        Ids of rules whose findings are symptoms of this one.
+    from_log
+        Whether the condition read the training log, so that the finding says what did happen.
+    seen
+        Where in the log, most telling first.
     """
 
     rule: str
@@ -48,6 +55,9 @@ class Finding:
     suggest: Mapping[str, Any] = field(default_factory=dict)
     where: Location | None = None
     run: str = ""
+    explains: tuple[str, ...] = ()
+    from_log: bool = False
+    seen: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

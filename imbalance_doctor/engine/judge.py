@@ -124,6 +124,9 @@ def _finding(rule: Rule, facts: Facts, run: str, where: Places | None) -> Findin
         suggest=suggest,
         where=None if where is None else _place(rule, where),
         run=run,
+        explains=rule.explains,
+        from_log=rule.needs_log,
+        seen=tuple(dict.fromkeys(span for name in rule.when.facts for span in facts.seen(name))),
     )
 
 
@@ -184,6 +187,8 @@ def _explained(
 
 def missing_of(needs: tuple[str, ...], facts: Facts) -> tuple[str, ...]:
     """Return which of the inputs that an unknown fact needs were not given; empty where it is undefined."""
+    if facts.family("log") is None:
+        needs = tuple(dict.fromkeys("log" if need.startswith("log.") else need for need in needs))
     absent = tuple(need for need in needs if not _given(need, facts))
     if not absent and "labels" in needs and facts.value("labels.rows") is None:
         return ("labels",)  # a stated prevalence stands in for the labels, but was not enough here

@@ -32,7 +32,7 @@ _SHARED_KEYS = (
     "id", "title", "confidence", "covers", "params", "when", "message", "why", "verdict", "reproduce",
     "false_alarms", "references", "examples",
 )  # fmt: skip
-_KEYS = (*_SHARED_KEYS, "severity", "applies_to", "cause", "remedy", "suggest")
+_KEYS = (*_SHARED_KEYS, "severity", "applies_to", "cause", "explains", "remedy", "suggest")
 _SELECTION_KEYS = (*_SHARED_KEYS, "loss", "merit")
 _SHARED_REQUIRED = ("id", "title", "confidence", "when", "message", "why", "examples")
 _REQUIRED = (*_SHARED_REQUIRED, "severity", "remedy")
@@ -96,6 +96,10 @@ class Rule:
         Whether it ships with the package.
     applies_to
         Losses it speaks of; empty for all.
+    cause
+        Root cause it speaks for, an id of ``causes.yaml``.
+    explains
+        Ids of rules that fire on symptoms of what this rule names.
     loss, merit
         Of selection rules only; `merit` is None for all others.
     severity
@@ -118,6 +122,7 @@ class Rule:
     params: Mapping[str, Param] = field(default_factory=dict)
     verdict: str = ""
     cause: str = ""
+    explains: tuple[str, ...] = ()
     reproduce: str = ""
     remedy: str = ""
     suggest: Mapping[str, Expression] = field(default_factory=dict)
@@ -143,6 +148,12 @@ class Rule:
         """Every fact that the condition, the suggestions or the message read, in that order."""
         read = [*self.when.facts, *(f for e in self.suggest.values() for f in e.facts), *self.message.facts]
         return tuple(dict.fromkeys(read))
+
+    @cached_property
+    def needs_log(self) -> bool:
+        """Whether the condition reads a training log."""
+        specs = fact_specs()
+        return any(need.partition(".")[0] == "log" for name in self.when.facts for need in specs[name].needs)
 
     @cached_property
     def pointers(self) -> tuple[str, ...]:
@@ -331,6 +342,7 @@ def _build(
         params=params,
         verdict=reader.choice(get("verdict"), "verdict", VERDICTS) if get("verdict") else "",
         cause=reader.optional_id(get("cause"), "cause"),
+        explains=reader.words(get("explains"), "explains", pattern=_ID, such_as="'loss-not-finite'"),
         reproduce=reader.optional_id(get("reproduce"), "reproduce"),
         remedy="" if selection else reader.text(get("remedy"), "remedy"),
         suggest=suggest,

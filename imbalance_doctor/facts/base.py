@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from imbalance_doctor.evidence import LabelCounts, TrainingLog, TrainingPlan
 
-__all__ = ["Evidence", "FactSpec", "Facts", "Family", "fact_specs", "families", "measure"]
+__all__ = ["Evidence", "FactSpec", "Facts", "Family", "Span", "fact_specs", "families", "measure"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,27 @@ class Evidence:
     labels: LabelCounts | None = None
     plan: TrainingPlan = field(default_factory=TrainingPlan)
     log: TrainingLog | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Where in a training log a fact was seen.
+
+    Attributes
+    ----------
+    key
+        The series, as the log spells it.
+    first, last
+        On the run's axis (step, epoch or row).
+    first_line, last_line
+        One-based lines of the file; 0 where it has none.
+    """
+
+    key: str
+    first: float
+    last: float
+    first_line: int = 0
+    last_line: int = 0
 
 
 @runtime_checkable
@@ -86,6 +107,10 @@ class Facts:
         facts._waiting = dict(waiting)
         return facts
 
+    def note_log(self, log: TrainingLog) -> None:
+        """Note which series a log has, as ``log.<name>``, so that what it lacks can be named."""
+        self._members["log"] = types.SimpleNamespace(**{series.name: True for series in log.series})
+
     def family(self, name: str) -> Any:
         """Return one family, or None where its evidence is absent."""
         if name in self._waiting:
@@ -98,6 +123,12 @@ class Facts:
         """Return the value of a dotted fact name; None where unknown."""
         family, _, fact = name.partition(".")
         return getattr(self.family(family), fact, None)
+
+    def seen(self, name: str) -> tuple[Span, ...]:
+        """Return where in the training log a fact was seen; empty for facts of labels and plans."""
+        family, _, fact = name.partition(".")
+        spans: Mapping[str, tuple[Span, ...]] = getattr(self.family(family), "seen", {})
+        return spans.get(fact, ())
 
     def known(self) -> dict[str, Any]:
         """Return every fact that has a value, by dotted name, in the order of declaration."""
@@ -144,6 +175,8 @@ def fact_specs() -> Mapping[str, FactSpec]:
     members: dict[str, type[Any]] = {"plan": TrainingPlan, **families()}
     for family, cls in members.items():
         for spec in fields(cls):
+            if not spec.metadata:  # where facts were seen, not a fact
+                continue
             written = str(spec.type)  # every module here postpones the evaluation of annotations
             name = f"{family}.{spec.name}"
             needs = (name,) if family == "plan" else spec.metadata["needs"]
@@ -172,11 +205,14 @@ def measure(evidence: Evidence, *, reuse: Facts | None = None) -> Facts:
     """
     waiting: dict[str, Callable[[Facts], object]] = {}
     for name, cls in families().items():
-        if reuse is not None and not cls.after:
+        if reuse is not None and not cls.after and evidence.log is None:
             waiting[name] = partial(_taken, reuse, name)
         else:
             waiting[name] = partial(cls.measure, evidence)
-    return Facts.on_demand(evidence.plan, waiting)
+    facts = Facts.on_demand(evidence.plan, waiting)
+    if evidence.log is not None:
+        facts.note_log(evidence.log)
+    return facts
 
 
 def _taken(reuse: Facts, name: str, _: Facts) -> object:

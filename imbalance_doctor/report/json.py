@@ -23,7 +23,7 @@
       "blockers": [finding, ...],               when not feasible: what stands in the way
       "remedies": ["..."],                      and what would lift it
       "findings": [{"rule", "title", "severity", "confidence", "message", "why", "remedy", "covers",
-                    "cause", "facts", "suggest", "where", "run"}],
+                    "cause", "explains", "facts", "suggest", "where", "run", "steps", "evidence"}],
       "unknown": [{"rule", "severity", "missing", "because", "run"}],
       "suppressed": [{"reason", "source", "finding"}],
       "stale": ["..."],
@@ -35,7 +35,8 @@
       "exit": {"code": 0, "why": "no findings"}
     }
 
-``where`` is ``{"path", "line", "column"}`` or null. ``severity`` is error, warning or note;
+A finding in a training log has ``steps`` [first, last] on the run's axis and ``evidence``, for each series
+``{"steps": [first, last], "lines": [first, last]}``; else null and empty. ``where`` is ``{"path", "line", "column"}`` or null. ``severity`` is error, warning or note;
 ``confidence`` high, medium or low. ``low`` and ``high`` are absent where a value is a word. Numbers
 are not rounded; one that is not finite is null. The text is ASCII. Within version 1, keys may be added.
 """
@@ -148,10 +149,18 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "remedy": finding.remedy,
         "covers": finding.covers,
         "cause": finding.cause,
+        "explains": finding.explains,
         "facts": finding.facts,
         "suggest": finding.suggest,
         "where": _where(finding.where),
         "run": finding.run,
+        "steps": (
+            [min(s.first for s in finding.seen), max(s.last for s in finding.seen)] if finding.seen else None
+        ),
+        "evidence": {
+            span.key: {"steps": [span.first, span.last], "lines": [span.first_line, span.last_line]}
+            for span in reversed(finding.seen)  # the most telling span of a series wins
+        },
     }
 
 

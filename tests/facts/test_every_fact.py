@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbalance_doctor.evidence import PLAN_FIELDS, LabelCounts, PlannedRun, TrainingPlan
+from imbalance_doctor.evidence import PLAN_FIELDS, SERIES, LabelCounts, PlannedRun, TrainingPlan
 from imbalance_doctor.facts.base import Evidence, fact_specs, families, measure
 
 FULL = {
@@ -37,7 +37,7 @@ REALISTIC = (
 
 
 def test_every_fact_has_help_and_a_known_source():
-    sources = {"labels", *(f"plan.{name}" for name in PLAN_FIELDS)}
+    sources = {"labels", "log", *(f"plan.{n}" for n in PLAN_FIELDS), *(f"log.{n}" for n in SERIES)}
     for name, spec in fact_specs().items():
         assert spec.help, name
         assert not spec.help.endswith("."), name
@@ -49,7 +49,8 @@ def test_no_fact_is_dead(counts, measured):
     known = set()
     for plan in REALISTIC:
         known |= set(measured(counts(99_000, 1_000), **FULL, **plan).known())
-    missing = [name for name in fact_specs() if name not in known and not name.startswith("plan.")]
+    apart = ("plan.", "training.", "trace.")  # facts of logs have tests of their own
+    missing = [name for name in fact_specs() if name not in known and not name.startswith(apart)]
     assert missing == []
 
 
@@ -58,7 +59,7 @@ def test_families_follow_what_they_need():
     for name, cls in families().items():
         assert set(cls.after) <= set(seen)
         seen.append(name)
-    assert set(seen) == {"labels", "batch", "schedule", "pool", "cost", "chance", "focal"}
+    assert set(seen) >= {"labels", "batch", "schedule", "pool", "cost", "chance", "focal", "training"}
 
 
 def test_labels_are_measured_once(counts, measured):

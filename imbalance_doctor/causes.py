@@ -1,0 +1,203 @@
+"""Findings → ranked causes and a verdict. The causes and every number used here are in ``causes.yaml``.
+
+Each finding adds to the log-odds of the cause its rule names: more where its confidence is higher, less where
+only the plan or the labels speak. A finding that another one explains is hidden under it and lends it part of
+its weight. The score of a cause is its share of the evidence, with one more share for "none of them":
+
+    score(c) = exp(w(c)) / (1 + sum over causes of exp(w))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+from imbalance_doctor.engine.base import Confidence, Finding
+from imbalance_doctor.engine.expression import Expression, parse
+from imbalance_doctor.facts.base import Facts
+
+__all__ = ["Cause", "Explained", "Verdict", "catalogue", "explain", "rank", "verdict"]
+
+Verdict = Literal["healthy", "faulty", "cannot tell"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """A cause the tool can name."""
+
+    what: str
+    covers: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """A cause that findings speak for.
+
+    Attributes
+    ----------
+    id, what
+        Id and one-sentence description in ``causes.yaml``.
+    score
+        Share of the evidence, 0-1.
+    findings
+        Those that speak for it, the weightiest first; symptoms it explains come last.
+    remedy
+        Of the weightiest finding.
+    """
+
+    id: str
+    what: str
+    score: float
+    confidence: Confidence
+    findings: tuple[Finding, ...]
+    remedy: str = ""
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explained:
+    """Findings, and which of them another one explains.
+
+    Attributes
+    ----------
+    by
+        Id of the explaining rule, by id of the rule it explains.
+    """
+
+    findings: tuple[Finding, ...]
+    by: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> tuple[Finding, ...]:
+        """Those that no other one explains."""
+        return tuple(f for f in self.findings if f.rule not in self.by)
+
+
+@cache
+def _document() -> Mapping[str, Any]:
+    import yaml
+
+    path = resources.files("imbalance_doctor") / "causes.yaml"
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loaded: Mapping[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506  safe
+    return loaded
+
+
+@cache
+def catalogue() -> Mapping[str, Known]:
+    """Return every cause by id."""
+    return {
+        name: Known(what=entry["what"], covers=tuple(entry["covers"]))
+        for name, entry in _document()["causes"].items()
+    }
+
+
+@cache
+def _healthy() -> Expression:
+    said = _document()["healthy"]
+    return parse(said["when"], {name: param["value"] for name, param in said["params"].items()})
+
+
+def _number(section: str, name: str) -> float:
+    return float(_document()[section][name]["value"])
+
+
+def explain(findings: Sequence[Finding]) -> Explained:
+    """Hide each finding under the first one that explains it.
+
+    A finding that is itself explained hands on what it explains.
+    """
+    by: dict[str, str] = {}
+    fired = {f.rule for f in findings}
+    for finding in findings:
+        for rule in finding.explains:
+            if rule in fired and rule != finding.rule:
+                by.setdefault(rule, finding.rule)
+    tops = {rule: top for rule in by if (top := _top(rule, by)) is not None}
+    return Explained(findings=tuple(findings), by=tops)
+
+
+def _top(rule: str, by: Mapping[str, str]) -> str | None:
+    """Return the last rule of a chain of explanations; None where the chain is a circle."""
+    passed = {rule}
+    while (rule := by[rule]) in by:
+        if rule in passed:
+            return None
+        passed.add(rule)
+    return rule
+
+
+def _weight(finding: Finding) -> float:
+    weight = _number("weights", finding.confidence)
+    return weight if finding.from_log else weight * _number("weights", "unseen")
+
+
+def rank(explained: Explained) -> tuple[Cause, ...]:
+    """Rank the causes that findings speak for, the likeliest first.
+
+    Parameters
+    ----------
+    explained
+        Findings of one run.
+
+    Returns
+    -------
+    tuple of Cause
+        Empty when no finding names one.
+    """
+    by_rule = {f.rule: f for f in explained.findings}
+    found: dict[str, list[tuple[float, Finding]]] = {}
+    for finding in explained.findings:
+        top = explained.by.get(finding.rule)
+        if top is None:
+            if finding.cause:
+                found.setdefault(finding.cause, []).append((_weight(finding), finding))
+        elif by_rule[top].cause:
+            lent = _weight(finding) * _number("weights", "explained")
+            found.setdefault(by_rule[top].cause, []).append((lent, finding))
+    odds = {name: math.exp(sum(w for w, _ in votes)) for name, votes in found.items()}
+    total = 1 + sum(odds.values())
+    causes = []
+    for name, votes in found.items():
+        votes.sort(key=lambda vote: (vote[1].rule in explained.by, -vote[0]))
+        score = odds[name] / total
+        known = catalogue().get(name)
+        causes.append(
+            Cause(
+                id=name,
+                what=known.what if known else votes[0][1].title,
+                score=score,
+                confidence=_confidence(score),
+                findings=tuple(finding for _, finding in votes),
+                remedy=votes[0][1].remedy,
+                covers=known.covers if known else (),
+            )
+        )
+    return tuple(sorted(causes, key=lambda cause: (-cause.score, cause.id)))
+
+
+def _confidence(score: float) -> Confidence:
+    if score >= _number("confidence", "high"):
+        return "high"
+    return "medium" if score >= _number("confidence", "medium") else "low"
+
+
+def verdict(findings: Iterable[Finding], facts: Facts) -> tuple[Verdict, str]:
+    """Judge one run: faulty when its log shows harm, healthy when enough was seen and nothing found.
+
+    Returns
+    -------
+    tuple
+        The verdict, and why it is not ``healthy`` or ``faulty`` where it is neither.
+    """
+    if any(f.from_log and f.severity != "note" for f in findings):
+        return "faulty", ""
+    enough = _healthy().evaluate(facts)
+    if enough:
+        return "healthy", ""
+    loss, validation = (facts.value(f"training.{name}_points") or 0 for name in ("loss", "validation"))
+    return "cannot tell", f"the log holds {loss:g} loss values and {validation:g} of a validation metric"
