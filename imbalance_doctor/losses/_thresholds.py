@@ -258,11 +258,11 @@ class _KnownGradient(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         if torch.is_grad_enabled():  # create_graph: cheaper to see here than with once_differentiable
             raise RuntimeError("this loss has no second derivatives: its gradient is computed with its value")
-        place, column, value, fate, *anchored = ctx.saved_tensors
+        place, column, value, fate, *anchor = ctx.saved_tensors
         force, (rows, classes), live = upstream[0], ctx.shape, ctx.live
         value = value * (force if classes == 1 else force[column])
-        if anchored:
-            out = anchor_pull(*anchored, Slopes(place, column, value))
+        if anchor:
+            out = anchor_pull(anchor[0], Anchor(*anchor[1:]), Slopes(place, column, value))
         else:
             out = value.new_zeros(live, classes)
         out.view(-1).scatter_(0, place, value)
@@ -309,7 +309,7 @@ def known_gradient(
     return result
 
 
-def anchor_pull(scores: Tensor, threshold: Tensor, width: Tensor, positives: Slopes) -> Tensor:
+def anchor_pull(scores: Tensor, anchor: Anchor, positives: Slopes) -> Tensor:
     """Let negatives near the threshold balance the pull on positives.
 
     A threshold moves with the scores that surround it. The reference library holds it constant, so nothing
@@ -322,8 +322,8 @@ def anchor_pull(scores: Tensor, threshold: Tensor, width: Tensor, positives: Slo
     ----------
     scores
         Of the live rows, [live, C].
-    threshold, width
-        Of each class, [C].
+    anchor
+        Threshold and width.
     positives
         Gradient of the live ones.
 
@@ -332,6 +332,7 @@ def anchor_pull(scores: Tensor, threshold: Tensor, width: Tensor, positives: Slo
     Tensor
         Gradient of the negatives, [live, C], and 0 at positives.
     """
+    threshold, width = anchor
     pull = torch.sub(scores, threshold)
     torch.addcmul(width * width, pull, pull, out=pull)
     torch.div(width, pull, out=pull).square_()
