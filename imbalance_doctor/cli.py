@@ -39,7 +39,7 @@ plan_app = typer.Typer(help="The training plan: its fields, and an example per l
 app.add_typer(rules_app, name="rules")
 app.add_typer(plan_app, name="plan")
 
-FORMATS = "text, json, markdown, github, sarif, junit"
+FORMATS = "text, json, markdown, html, github, sarif, junit"
 
 
 def _option(*names: str, panel: str, **settings: Any) -> Any:
@@ -94,6 +94,48 @@ _INPUT: dict[str, tuple[Any, Any, Any]] = {
             metavar="FILE",
             panel="Input",
             help="Training plan (.yaml .json .toml) or training script (.py). Options win over it.",
+        ),
+    ),
+}
+_READING: dict[str, tuple[Any, Any, Any]] = {
+    "map": (
+        list[str] | None,
+        None,
+        _option(
+            "--map",
+            metavar="KEY=NAME",
+            panel="Input",
+            help="What a key of the log means, as my_key=val_loss. Repeat it for more.",
+        ),
+    ),
+    "pattern": (
+        list[str] | None,
+        None,
+        _option(
+            "--pattern",
+            metavar="REGEX",
+            panel="Input",
+            help="Regular expression for lines of a text log; the names of its groups are the keys.",
+        ),
+    ),
+    "follow": (
+        bool,
+        False,
+        _option(
+            "--follow",
+            panel="Output",
+            help="Watch a growing log; tell each finding once, when it becomes certain. Ctrl-C ends it.",
+        ),
+    ),
+    "interval": (
+        float,
+        5.0,
+        _option(
+            "--interval",
+            metavar="SECONDS",
+            min=0.05,
+            panel="Output",
+            help="Least time between two looks of --follow (5).",
         ),
     ),
 }
@@ -180,7 +222,7 @@ def _plan_options() -> dict[str, tuple[Any, Any, Any]]:
     return options
 
 
-_GROUPS = {"inputs": _INPUT, "rulebook": _RULES, "output": _OUTPUT, "policy": _POLICY}
+_GROUPS = {"inputs": _INPUT, "reading": _READING, "rulebook": _RULES, "output": _OUTPUT, "policy": _POLICY}
 
 
 def options(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -322,6 +364,105 @@ def check(
         )
     diagnosis = diagnose(book.rules.values(), labels=labels, runs=runs)
     _finish(diagnosis, policy, config, output, command="check")
+
+
+_DIAGNOSE_EXAMPLES = """
+Examples:
+
+    imbalance-doctor diagnose run.log
+
+    imbalance-doctor diagnose lightning_logs/version_3 --plan train.yaml --labels y.npy
+
+    imbalance-doctor diagnose run.log --map my_score=val_average_precision --format html -o report.html
+
+    imbalance-doctor diagnose run.log --follow
+"""
+
+
+@app.command(epilog=_DIAGNOSE_EXAMPLES)
+@options("inputs", "reading", "output", "policy", "rulebook", "plan")
+def diagnose(
+    inputs: SimpleNamespace,
+    reading: SimpleNamespace,
+    plan: SimpleNamespace,
+    rulebook: SimpleNamespace,
+    output: SimpleNamespace,
+    policy: SimpleNamespace,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="LOG...", help="Training logs or run folders, - for standard input.", show_default=False
+        ),
+    ],
+) -> None:
+    """Say what is wrong with a training run, why, how sure that is, and what to do."""
+    from imbalance_doctor.sources.logs import Options
+
+    config, book = _setting(policy, rulebook)
+    labels = _labels(inputs, plan)
+    runs = _runs(inputs, (), plan)
+    if len(runs) > 1:
+        names = ", ".join(run.name for run in runs)
+        raise InputError(
+            f"expected one plan for the logs, but got {len(runs)} ({names})", where=inputs.plan_file
+        )
+    read = Options(keys=_mapped(reading.map or ()), patterns=tuple(reading.pattern or ()))
+    look = functools.partial(_look, paths, read, book, labels, runs)
+    if reading.follow:
+        if "-" in paths:
+            raise InputError("expected a file to follow, but got standard input", where="--follow")
+        diagnosis = _follow(paths, look, reading.interval)
+    else:
+        diagnosis = look()
+    _finish(diagnosis, policy, config, output, command="diagnose")
+
+
+def _mapped(pairs: Sequence[str]) -> dict[str, str]:
+    keys = {}
+    for pair in pairs:
+        key, equals, name = pair.rpartition("=")
+        if not (key and equals and name):
+            raise InputError(f"expected KEY=NAME, but got '{pair}'", where="--map")
+        keys[key] = name
+    return keys
+
+
+def _look(
+    paths: Sequence[str],
+    read: Any,
+    book: RuleBook,
+    labels: LabelCounts | None,
+    runs: Sequence[PlannedRun],
+) -> Diagnosis:
+    from imbalance_doctor.diagnose import diagnose as judge
+    from imbalance_doctor.sources.logs import read_logs
+
+    readings = tuple(read_logs(paths, read))
+    logs = [log for reading in readings for log in reading.runs]
+    if not logs:
+        return replace(
+            judge((), labels=labels, runs=runs), readings=readings, subject=tuple(r.source for r in readings)
+        )
+    return replace(judge(book.rules.values(), labels=labels, runs=runs, logs=logs), readings=readings)
+
+
+def _follow(paths: Sequence[str], look: Callable[[], Diagnosis], interval: float) -> Diagnosis:
+    """Tell findings on standard error as they become certain; an interrupt ends it with the last look."""
+    from imbalance_doctor.follow import follow
+    from imbalance_doctor.report._followed import told
+
+    last = None
+    try:
+        for diagnosis, certain in follow(paths, look, interval=interval):
+            last = diagnosis
+            for finding in certain:
+                sys.stderr.write(told(finding, **_page()))
+                sys.stderr.flush()
+    except KeyboardInterrupt:
+        if last is None:
+            raise
+    assert last is not None  # noqa: S101  only an interrupt ends the loop
+    return last
 
 
 @app.command(

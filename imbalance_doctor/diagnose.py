@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
 from imbalance_doctor.causes import Cause, Verdict, explain, rank, verdict
 from imbalance_doctor.engine.base import SEVERITIES, Finding, Judgement, Unknown
@@ -19,6 +20,9 @@ from imbalance_doctor.evidence import (
 )
 from imbalance_doctor.facts.base import Evidence, Facts, measure
 from imbalance_doctor.recommend.base import Recommendation
+
+if TYPE_CHECKING:
+    from imbalance_doctor.sources.logs.base import LogReading
 
 _NO_LOG = "it judges a training log: give one to `diagnose`"
 
@@ -77,6 +81,28 @@ class TrainedRun:
     causes: tuple[Cause, ...] = ()
     explained: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, log: TrainingLog, name: str, facts: Facts, findings: tuple[Finding, ...]) -> Self:
+        """Draw the conclusions from one run's findings."""
+        explained = explain(findings)
+        said, because = verdict(findings, facts)
+        return cls(
+            log=log,
+            name=name,
+            facts=facts,
+            findings=findings,
+            verdict=said,
+            because=because,
+            causes=rank(explained),
+            explained=explained.by,
+        )
+
+    def without(self, accepted: Iterable[Finding]) -> Self:
+        """Return the conclusions that are left when some findings are accepted."""
+        gone = {id(finding) for finding in accepted}
+        left = tuple(finding for finding in self.findings if id(finding) not in gone)
+        return self if len(left) == len(self.findings) else self.of(self.log, self.name, self.facts, left)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Exit:
@@ -119,6 +145,8 @@ class Diagnosis:
         Plan fields that are set, but not known.
     trained
         One for each run of the training logs.
+    readings
+        What was understood of each log file, also of those that hold no run.
     """
 
     subject: tuple[str, ...] = ()
@@ -133,6 +161,7 @@ class Diagnosis:
     assumptions: tuple[str, ...] = ()
     unread: tuple[Unread, ...] = ()
     trained: tuple[TrainedRun, ...] = ()
+    readings: tuple[LogReading, ...] = ()
     exit: Exit = Exit(code=0, why="no findings")
 
 
@@ -184,20 +213,7 @@ def diagnose(
         unknown = tuple(_explained(u, run.unreadable) for u in judgement.unknown)
         judgement = replace(judgement, unknown=unknown)
         if log is not None:
-            explained = explain(judgement.findings)
-            said, because = verdict(judgement.findings, facts)
-            trained.append(
-                TrainedRun(
-                    log=log,
-                    name=name,
-                    facts=facts,
-                    findings=judgement.findings,
-                    verdict=said,
-                    because=because,
-                    causes=rank(explained),
-                    explained=explained.by,
-                )
-            )
+            trained.append(TrainedRun.of(log, name, facts, judgement.findings))
         judgements.append(judgement)
         measured.append(facts)
         if log is not None and log is not logs[0]:

@@ -9,7 +9,7 @@ code  meaning
 0     no finding at or above ``fail_on``
 1     findings at or above ``fail_on``, a recommendation that cannot be met, or, when strict,
       errors and warnings that could not be checked for want of an input
-3     nothing could be evaluated: no rule passed and none fired
+3     nothing could be evaluated: no rule passed and none fired, or no training log says enough
 ====  =========================================================================================
 
 Codes 2 (unusable input) and 70 (internal error) are the command line's.
@@ -152,6 +152,7 @@ def apply(
         diagnosis,
         findings=tuple(kept),
         suppressed=tuple(accepted),
+        trained=tuple(run.without(s.finding for s in accepted) for run in diagnosis.trained),
         stale=(
             *diagnosis.stale,
             *_stale_suppressions(diagnosis, policy, expired),
@@ -190,13 +191,15 @@ def _stale_entries(diagnosis: Diagnosis, baseline: Baseline | None, left: Counte
     return stale
 
 
-def _exit(diagnosis: Diagnosis, policy: Policy) -> Exit:
+def _exit(diagnosis: Diagnosis, policy: Policy) -> Exit:  # noqa: C901  one ending after another
     def end(code: int, why: str) -> Exit:
         return Exit(code=code, why=why, fail_on=policy.fail_on, strict=policy.strict)
 
     fired = (*diagnosis.findings, *(s.finding for s in diagnosis.suppressed))
     advice = diagnosis.recommendation
     blockers = advice.blockers if advice is not None and not advice.feasible else ()
+    if diagnosis.readings and not diagnosis.trained:
+        return end(3, "no training series found")
     if not (fired or diagnosis.passed or blockers):
         return end(3, f"nothing could be evaluated{_wanted(diagnosis.unknown)}")
     reasons = []
@@ -211,6 +214,9 @@ def _exit(diagnosis: Diagnosis, policy: Policy) -> Exit:
         reasons.append(f"{_count(len(unchecked), 'rule')} not checked for want of an input (strict)")
     if reasons:
         return end(1, " and ".join(reasons))
+    untold_runs = [run for run in diagnosis.trained if run.verdict == "cannot tell"]
+    if untold_runs and len(untold_runs) == len(diagnosis.trained):
+        return end(3, f"cannot tell: {untold_runs[0].because}")
     why = "no findings"
     if diagnosis.findings:
         none = "none fails" if policy.fail_on == "never" else f"none at or above {policy.fail_on}"
@@ -247,9 +253,11 @@ def missing_inputs(unknown: Iterable[Unknown]) -> tuple[tuple[str, int], ...]:
 def option(name: str) -> str:
     """Return the option that gives an input.
 
-    >>> option("labels"), option("plan.batch_size")
-    ('--labels', '--batch-size')
+    >>> option("labels"), option("plan.batch_size"), option("log.score_std")
+    ('--labels', '--batch-size', 'score_std in the log')
     """
+    if name.startswith("log."):
+        return f"{name.removeprefix('log.')} in the log"
     return "--" + name.removeprefix("plan.").replace("_", "-").replace(".", "-")
 
 

@@ -22,6 +22,13 @@
       "assumed": ["..."],
       "blockers": [finding, ...],               when not feasible: what stands in the way
       "remedies": ["..."],                      and what would lift it
+      "verdict": "faulty",                      these come with training logs only
+      "causes": [{"cause", "what", "score", "confidence", "findings": [finding, ...], "remedy", "covers"}],
+      "runs": [{"name", "source", "format", "axis", "verdict", "because", "causes", "explained", "facts",
+                "crash", "series": [{"key", "name", "phase", "part", "points", "first", "last"}]}],
+      "read": {"format", "runs", "keys": {"log key": "meaning"}, "ignored", "instead",
+               "files": [{"source", "format", "runs", "keys", "ignored", "instead", "unread", "notes",
+                          "templates": [{"sample", "count", "keys"}]}]},
       "findings": [{"rule", "title", "severity", "confidence", "message", "why", "remedy", "covers",
                     "cause", "explains", "facts", "suggest", "where", "run", "steps", "evidence"}],
       "unknown": [{"rule", "severity", "missing", "because", "run"}],
@@ -36,9 +43,13 @@
     }
 
 A finding in a training log has ``steps`` [first, last] on the run's axis and ``evidence``, for each series
-``{"steps": [first, last], "lines": [first, last]}``; else null and empty. ``where`` is ``{"path", "line", "column"}`` or null. ``severity`` is error, warning or note;
-``confidence`` high, medium or low. ``low`` and ``high`` are absent where a value is a word. Numbers
-are not rounded; one that is not finite is null. The text is ASCII. Within version 1, keys may be added.
+``{"steps": [first, last], "lines": [first, last]}``; else null and empty. After `diagnose` there are
+``verdict`` (healthy, faulty, cannot tell), ``causes`` and ``read`` too: of the worst run at the top, and of
+each run in ``runs``.
+
+``where`` is ``{"path", "line", "column"}`` or null. ``severity`` is error, warning or note; ``confidence``
+high, medium or low. ``low`` and ``high`` are absent where a value is a word. Numbers are not rounded; one
+that is not finite is null. The text is ASCII. Within version 1, keys may be added.
 """
 
 from __future__ import annotations
@@ -46,14 +57,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from imbalance_doctor.diagnose import Diagnosis, Suppressed
+from imbalance_doctor.causes import Cause
+from imbalance_doctor.diagnose import Diagnosis, Suppressed, TrainedRun
 from imbalance_doctor.engine.base import Finding, Merit, Unknown
 from imbalance_doctor.evidence import Location
 from imbalance_doctor.recommend.base import Choice, Recommendation
 from imbalance_doctor.report._format import plain
+from imbalance_doctor.sources.logs.base import LogReading
 
 FORMAT = "json"
 _VERSION = 1
+_VERDICTS = ("faulty", "cannot tell", "healthy")  # the worst first
 
 
 def render(
@@ -87,6 +101,7 @@ def document(diagnosis: Diagnosis, *, command: str = "") -> dict[str, Any]:
         "subject": diagnosis.subject,
         "recommendation": {n: _choice(c) for n, c in advice.choices.items()} if advice else None,
         **(_beside(advice) if advice else {}),
+        **(_trained(diagnosis) if diagnosis.readings else {}),
         "findings": [_finding(f) for f in diagnosis.findings],
         "unknown": [_unknown(u) for u in diagnosis.unknown],
         "suppressed": [_suppressed(s) for s in diagnosis.suppressed],
@@ -129,6 +144,79 @@ def _beside(advice: Recommendation) -> dict[str, Any]:
         "assumed": advice.assumed,
         "blockers": [_finding(f) for f in advice.blockers],
         "remedies": advice.remedies,
+    }
+
+
+def _trained(diagnosis: Diagnosis) -> dict[str, Any]:
+    runs, readings = diagnosis.trained, diagnosis.readings
+    worst = min(runs, key=lambda run: _VERDICTS.index(run.verdict), default=None)
+    return {
+        "verdict": worst.verdict if worst else "cannot tell",
+        "causes": [_cause(cause) for cause in worst.causes] if worst else [],
+        "runs": [_run(run) for run in runs],
+        "read": {
+            "format": ", ".join(dict.fromkeys(r.format for r in readings)),
+            "runs": len(runs),
+            "keys": {key: name for reading in readings for key, name in reading.keys.items()},
+            "ignored": list(dict.fromkeys(key for reading in readings for key in reading.ignored)),
+            "instead": "; ".join(dict.fromkeys(r.instead for r in readings if r.instead)),
+            "files": [_reading(reading) for reading in readings],
+        },
+    }
+
+
+def _run(run: TrainedRun) -> dict[str, Any]:
+    log = run.log
+    facts = run.facts.known()
+    return {
+        "name": run.name,
+        "source": log.source,
+        "format": log.format,
+        "axis": log.axis,
+        "verdict": run.verdict,
+        "because": run.because,
+        "causes": [_cause(cause) for cause in run.causes],
+        "explained": dict(run.explained),
+        "facts": {name: facts[name] for name in facts if name.startswith(("training.", "trace."))},
+        "crash": log.crash,
+        "series": [
+            {
+                "key": series.key,
+                "name": series.name,
+                "phase": series.phase,
+                "part": series.part,
+                "points": len(series),
+                "first": float(series.steps[0]),
+                "last": float(series.steps[-1]),
+            }
+            for series in log.series
+        ],
+    }
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    return {
+        "cause": cause.id,
+        "what": cause.what,
+        "score": cause.score,
+        "confidence": cause.confidence,
+        "findings": [_finding(f) for f in cause.findings],
+        "remedy": cause.remedy,
+        "covers": cause.covers,
+    }
+
+
+def _reading(reading: LogReading) -> dict[str, Any]:
+    return {
+        "source": reading.source,
+        "format": reading.format,
+        "runs": len(reading.runs),
+        "keys": dict(reading.keys),
+        "ignored": reading.ignored,
+        "instead": reading.instead,
+        "unread": reading.unread,
+        "notes": (*reading.notes, *(note for run in reading.runs for note in run.notes)),
+        "templates": [{"sample": t.sample, "count": t.count, "keys": t.keys} for t in reading.templates],
     }
 
 

@@ -34,6 +34,7 @@ from imbalance_doctor.report._format import (
     verdict,
 )
 from imbalance_doctor.report._page import SEVERITY_STYLES, Page
+from imbalance_doctor.report._trained import trained, waiting
 
 FORMAT = "text"
 _MOST_INPUTS = 6
@@ -56,10 +57,17 @@ def render(
     if diagnosis.recommendation is not None:
         _advice(page, diagnosis, diagnosis.recommendation, verbose=verbose)
         rest = tuple(in_the_way(diagnosis, diagnosis.recommendation)[1])
-    else:
+    elif not diagnosis.readings:
         _header(page, diagnosis)
-    _findings(page, rest, verbose=verbose)
-    _unknown(page, diagnosis, verbose=verbose)
+    if diagnosis.readings:
+        trained(page, diagnosis, verbose=verbose)
+        left = waiting(diagnosis.unknown)
+        if left and diagnosis.trained:
+            page.space()
+            page.line(("More to check: ", "bold"), f"{left}.")
+    else:
+        _findings(page, rest, verbose=verbose)
+        _unknown(page, diagnosis, verbose=verbose)
     _accepted(page, diagnosis, verbose=verbose)
     if diagnosis.recommendation is None and diagnosis.assumptions:
         page.space()

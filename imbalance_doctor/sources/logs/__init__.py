@@ -1,5 +1,5 @@
 """Training logs: one file per format."""
 
-from imbalance_doctor.sources.logs.base import LogReading, read_logs
+from imbalance_doctor.sources.logs.base import LogReading, Options, read_logs
 
-__all__ = ["LogReading", "read_logs"]
+__all__ = ["LogReading", "Options", "read_logs"]

@@ -1,0 +1,56 @@
+"""What a training log lacks, and the line of code that would record it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from imbalance_doctor.engine.base import Unknown
+from imbalance_doctor.gate import missing_inputs
+
+__all__ = ["RECORD", "unlogged"]
+
+RECORD: dict[str, str] = {
+    "loss": 'log["loss"] = loss.item()',
+    "gradient_norm": 'log["grad_norm"] = nn.utils.clip_grad_norm_(model.parameters(), math.inf).item()',
+    "learning_rate": 'log["lr"] = optimizer.param_groups[0]["lr"]',
+    "score_mean": 'log["score_mean"] = logits.mean().item()',
+    "score_std": 'log["score_std"] = logits.std().item()',
+    "score_absmax": 'log["score_absmax"] = logits.abs().max().item()',
+    "score_mean_negative": 'log["score_mean_negative"] = logits[targets == 0].mean().item()',
+    "score_mean_positive": 'log["score_mean_positive"] = logits[targets == 1].mean().item()',
+    "positives_in_batch": 'log["positives_in_batch"] = (targets == 1).sum().item()',
+    "batch_without_positives_share": 'log["batch_without_positives"] = float((targets == 1).sum() == 0)',
+    "loss_zero_share": 'log["loss_zero"] = float(loss.item() == 0)',
+    "predicted_positive_share": 'log["predicted_positive_share"] = (logits > 0).float().mean().item()',
+    "prevalence": 'log["prevalence"] = (targets == 1).float().mean().item()',
+    "temperature": 'log["temperature"] = criterion.temperature',
+    "average_precision": 'log["val_average_precision"] = average_precision_score(targets, scores)',
+    "roc_auc": 'log["val_roc_auc"] = roc_auc_score(targets, scores)',
+    "recall": 'log["val_recall"] = recall_score(targets, predictions)',
+    "precision": 'log["val_precision"] = precision_score(targets, predictions)',
+    "rank_loss_std": 'log["rank_loss"] = loss_before_gathering.item()  # on every worker',
+}
+
+
+def unlogged(unknown: Iterable[Unknown], *, most: int) -> list[tuple[str, int, str]]:
+    """Return the series that rules wait for, those that most rules want first.
+
+    Parameters
+    ----------
+    unknown
+        Rules that could not be checked.
+    most
+        How many to return.
+
+    Returns
+    -------
+    list
+        Name of the series, number of rules that need it, and the line of code that records it (empty where
+        the loss or the framework writes it).
+    """
+    wanted = [
+        (name.removeprefix("log."), count)
+        for name, count in missing_inputs(unknown)
+        if name.startswith("log.")
+    ]
+    return [(name, count, RECORD.get(name, "")) for name, count in wanted[:most]]
