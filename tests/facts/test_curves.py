@@ -1,0 +1,183 @@
+"""Robust statistics of curves, against plain loops."""
+
+import math
+import statistics
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imbalance_doctor.evidence import Series
+from imbalance_doctor.facts import _curves as curves
+from imbalance_doctor.facts.base import Span
+
+numbers = st.lists(st.floats(-1e6, 1e6), min_size=4, max_size=40)
+TOO_FEW = np.array([1.0, np.nan, 2.0, 3.0])
+
+
+def series(values, steps=None, order=None):
+    count = len(values)
+    return Series(
+        key="loss",
+        name="loss",
+        steps=np.arange(count, dtype=float) if steps is None else np.array(steps, dtype=float),
+        values=np.array(values, dtype=float),
+        order=np.arange(count) if order is None else np.array(order),
+        lines=np.arange(count) + 2,
+    )
+
+
+def test_finite_values_keep_their_order():
+    assert curves.finite(np.array([3.0, np.nan, 1.0, np.inf, 2.0, -np.inf])).tolist() == [3, 1, 2]
+
+
+@given(numbers)
+def test_a_short_curve_is_not_reduced(values):
+    assert curves.reduced(np.array(values), 40).tolist() == values
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=41, max_size=300), st.integers(1, 40))
+def test_a_long_curve_becomes_medians_of_neighbours(values, points):
+    ends = [len(values) * i // points for i in range(points + 1)]
+    twin = [statistics.median(values[a:b]) for a, b in pairwise(ends)]
+    assert curves.reduced(np.array(values), points) == pytest.approx(twin)
+
+
+@given(numbers)
+def test_the_spread_is_the_median_distance_from_the_median(values):
+    middle = statistics.median(values)
+    twin = 1.4826 * statistics.median(abs(v - middle) for v in values)
+    assert curves.spread(np.array([*values, math.nan])) == pytest.approx(twin)
+
+
+def test_normal_noise_has_the_spread_and_the_noise_it_was_drawn_with():
+    drawn = np.random.default_rng(0).normal(5.0, 2.0, 20_000)
+    assert curves.spread(drawn) == pytest.approx(2.0, rel=0.03)
+    assert curves.noise(drawn) == pytest.approx(2.0, rel=0.03)
+    assert curves.noise(drawn + np.arange(20_000)) == pytest.approx(2.0, rel=0.03)
+
+
+def test_one_spike_hardly_moves_the_noise():
+    drawn = np.random.default_rng(1).normal(0.0, 1.0, 1000)
+    spiked = drawn.copy()
+    spiked[500] = 1e9
+    assert curves.noise(spiked) == pytest.approx(curves.noise(drawn), rel=0.05)
+
+
+@pytest.mark.parametrize("statistic", [curves.noise, curves.trend])
+def test_too_few_finite_values_say_nothing(statistic):
+    assert statistic(TOO_FEW) is None
+    assert statistic(np.array([1.0, 3.0, 2.0, 4.0])) is not None
+
+
+def test_no_finite_value_has_no_median():
+    assert curves.median(np.array([np.nan])) is None
+    assert curves.spread(np.array([1.0])) is None
+
+
+@given(numbers)
+def test_the_trend_counts_pairs_that_rise_and_fall(values):
+    pairs = [(a, b) for i, a in enumerate(values) for b in values[i + 1 :]]
+    twin = sum((b > a) - (b < a) for a, b in pairs) / len(pairs)
+    assert curves.trend(np.array(values)).tau == pytest.approx(twin)
+
+
+def test_noise_has_no_trend_and_its_z_is_standard():
+    random = np.random.default_rng(2)
+    zs = [curves.trend(random.normal(size=30)).z for _ in range(800)]
+    assert statistics.fmean(zs) == pytest.approx(0, abs=0.1)
+    assert statistics.stdev(zs) == pytest.approx(1, abs=0.08)
+    tied = [curves.trend(random.integers(0, 3, 30).astype(float)).z for _ in range(800)]
+    assert statistics.stdev(tied) == pytest.approx(1, abs=0.08)
+
+
+def test_a_constant_has_no_trend():
+    assert curves.trend(np.ones(10)) == (0.0, 0.0)
+
+
+def test_a_steady_fall_is_sure():
+    fall = curves.trend(-np.arange(20.0))
+    assert fall.tau == -1
+    assert fall.z < -5
+
+
+@given(st.lists(st.integers(-1000, 1000).map(float), min_size=2, max_size=30))
+def test_the_slope_is_the_median_of_all_pairs(values):
+    steps = [3.0 * i for i in range(len(values))]
+    twin = statistics.median(
+        (values[j] - values[i]) / (steps[j] - steps[i])
+        for i in range(len(values))
+        for j in range(i + 1, len(values))
+    )
+    assert curves.slope(np.array(steps), np.array(values)) == pytest.approx(twin)
+
+
+def test_the_slope_of_a_long_curve_is_that_of_a_short_one():
+    steps = np.arange(20_000.0)
+    assert curves.slope(steps, 2 * steps + np.random.default_rng(0).normal(size=20_000)) == pytest.approx(
+        2, rel=1e-3
+    )
+
+
+def test_one_place_has_no_slope():
+    assert curves.slope(np.ones(3), np.arange(3.0)) is None
+
+
+@given(numbers, st.floats(0, 1e6))
+def test_settled_means_near_the_end_from_there_on(values, within):
+    end = statistics.median(values[min(round(0.9 * len(values)), len(values) - 1) :])
+    at = curves.settled(np.array(values), within)
+    assert all(abs(v - end) <= within for v in values[at:])
+    assert at == 0 or abs(values[at - 1] - end) > within
+
+
+def test_a_curve_that_ends_in_nan_settles_nowhere():
+    assert curves.settled(np.array([1.0, np.nan]), 1.0) == 2
+    assert curves.settled(np.array([np.nan, 1.0, 1.0]), 1.0) == 1
+
+
+def test_near_counts_what_lies_within():
+    values = np.array([1.0, 1.25, 1.5, np.nan])
+    assert curves.near(values, 1.0, 0.25) == 0.5
+    assert curves.near(values, 1.0, 0.2499) == 0.25
+    with pytest.raises(ValueError, match="at least one"):
+        curves.near(values[:0], 1.0, 0.1)
+
+
+def test_spikes_stand_above_both_neighbours():
+    values = np.random.default_rng(3).normal(size=200)
+    values[[50, 120]] += 30
+    assert curves.spikes(values, 10).tolist() == [50, 120]
+    values[[51, 121]] = values[[50, 120]]  # a step, or a longer rise, is no spike
+    assert not len(curves.spikes(values, 10))
+
+
+def test_a_spike_beside_nan_keeps_its_place():
+    values = np.random.default_rng(4).normal(size=100)
+    values[[10, 40]] = np.nan, 50
+    assert curves.spikes(values, 10).tolist() == [40]
+
+
+def test_without_noise_nothing_stands_out():
+    assert not len(curves.spikes(np.array([1.0, 1.0, 9.0] + 9 * [1.0]), 3))
+
+
+def test_a_series_is_read_at_the_records_of_another():
+    rare = series([1.0, 2.0, 3.0], order=[10, 20, 30])
+    found = curves.beside(rare, np.array([5, 10, 19, 20, 99]))
+    assert np.array_equal(found, [np.nan, 1, 1, 2, 3], equal_nan=True)
+
+
+def test_a_span_tells_steps_and_lines():
+    curve = series([1.0, 2.0, 3.0], steps=[10, 20, 30])
+    assert curves.span(curve) == Span(key="loss", first=10, last=30, first_line=2, last_line=4)
+    assert curves.span(curve, 1, 1) == Span(key="loss", first=20, last=20, first_line=3, last_line=3)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "expected"), [(0.0, 1 / 3, [0, 1, 2]), (0.9, 1.0, [8]), (1.0, 1.0, [8])]
+)
+def test_parts_hold_at_least_one_value(start, stop, expected):
+    assert curves.part(np.arange(9.0), start, stop).tolist() == expected
