@@ -89,17 +89,17 @@ def spark(series: Series, width: int) -> str:
     means = []
     for bucket in _buckets(series, width):
         values = series.values[bucket]
-        means.append(float(values.mean()) if np.isfinite(values).all() else math.nan)
+        means.append(float((values / len(values)).sum()) if np.isfinite(values).all() else math.nan)
     finite = [m for m in means if math.isfinite(m)]
     if not finite:
         return _NOT_FINITE * len(means)
     low, high = _window(finite)
-    span = high - low
+    span = high / 2 - low / 2  # halves: the range of doubles has no double
     top = len(_BLOCKS) - 1
     return "".join(
         _NOT_FINITE
         if not math.isfinite(m)
-        else _BLOCKS[0 if span == 0 else max(0, min(top, round((m - low) / span * top)))]
+        else _BLOCKS[0 if span == 0 else max(0, min(top, round((m / 2 - low / 2) / span * top)))]
         for m in means
     )
 
@@ -109,7 +109,7 @@ def _window(values: Sequence[float]) -> tuple[float, float]:
     ranked = sorted(values)
     low, high = ranked[0], ranked[-1]
     inner_low, inner_high = ranked[len(ranked) // 20], ranked[-1 - len(ranked) // 20]
-    if inner_high > inner_low and high - low > 20 * (inner_high - inner_low):
+    if inner_high > inner_low and high / 2 - low / 2 > 10 * (inner_high - inner_low):
         return inner_low, inner_high
     return low, high
 

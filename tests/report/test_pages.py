@@ -255,11 +255,13 @@ def test_formats_that_do_not_exist_here(render):
 
 
 def test_formats_are_discovered():
-    assert set(formats()) == {"text", "json", "markdown", "github", "sarif", "junit"}
+    assert set(formats()) == {"text", "json", "markdown", "html", "github", "sarif", "junit"}
     with pytest.raises(InputError, match="did you mean 'markdown'"):
         renderer("markdwon")
     for name, render in formats().items():
         assert renderer(name) is render
     for name in ("base", "_page", "facts_table", "", "os", "../json"):
-        with pytest.raises(InputError, match="expected one of github, json, junit, markdown, sarif, text"):
+        with pytest.raises(
+            InputError, match="expected one of github, html, json, junit, markdown, sarif, text"
+        ):
             renderer(name)

@@ -1,0 +1,130 @@
+"""Causes are ranked by evidence, symptoms hide under what explains them, silence alone is not health."""
+
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imbalance_doctor.causes import catalogue, explain, rank, verdict
+from imbalance_doctor.engine.base import Finding
+from imbalance_doctor.engine.rulebook import load_rules
+from imbalance_doctor.facts.base import Facts
+from imbalance_doctor.facts.training import Training
+
+WEIGHT = {"high": 3.0, "medium": 1.5, "low": 0.7}
+
+
+def finding(rule, cause="", confidence="high", severity="error", explains=(), from_log=True):
+    return Finding(
+        rule=rule,
+        title=rule,
+        severity=severity,
+        confidence=confidence,
+        message=rule,
+        remedy=f"mend {rule}",
+        cause=cause,
+        explains=explains,
+        from_log=from_log,
+    )
+
+
+FINDINGS = st.lists(
+    st.builds(
+        finding,
+        rule=st.sampled_from("abcdefgh"),
+        cause=st.sampled_from(["", *list(catalogue())[:4]]),
+        confidence=st.sampled_from(list(WEIGHT)),
+        explains=st.lists(st.sampled_from("abcdefgh"), max_size=3).map(tuple),
+        from_log=st.booleans(),
+    ),
+    unique_by=lambda f: f.rule,
+    max_size=8,
+)
+
+
+def test_scores_are_shares_of_the_evidence():
+    causes = rank(explain([finding("a", "stale-queue"), finding("b", "poisoned-queue", "low")]))
+    odds = [math.exp(3.0), math.exp(0.7)]
+    assert [c.id for c in causes] == ["stale-queue", "poisoned-queue"]
+    assert [c.score for c in causes] == pytest.approx([o / (1 + sum(odds)) for o in odds], rel=1e-12)
+    assert [c.confidence for c in causes] == ["high", "low"]
+
+
+def test_two_findings_say_more_than_one():
+    one = rank(explain([finding("a", "stale-queue", "medium")]))[0]
+    two = rank(explain([finding("a", "stale-queue", "medium"), finding("b", "stale-queue", "low")]))[0]
+    assert two.score > one.score
+    assert [f.rule for f in two.findings] == ["a", "b"]
+    assert two.remedy == "mend a"
+
+
+def test_what_only_the_plan_says_weighs_half():
+    seen = rank(explain([finding("a", "stale-queue")]))[0]
+    foreseen = rank(explain([finding("a", "stale-queue", from_log=False)]))[0]
+    assert foreseen.score == pytest.approx(math.exp(1.5) / (1 + math.exp(1.5)))
+    assert seen.score > foreseen.score
+
+
+def test_a_symptom_hides_under_its_explanation_and_supports_it():
+    cause = finding("a", "temperature-below-resolution", "medium", explains=("b",))
+    symptom = finding("b", "learning-rate-too-high")
+    explained = explain([symptom, cause])
+    assert explained.by == {"b": "a"}
+    assert [f.rule for f in explained.shown] == ["a"]
+    (only,) = rank(explained)
+    assert only.id == "temperature-below-resolution"
+    assert only.score == pytest.approx(math.exp(1.5 + 1.5) / (1 + math.exp(3.0)))
+    assert [f.rule for f in only.findings] == ["a", "b"]
+
+
+def test_a_chain_of_explanations_ends_at_its_head():
+    explained = explain([finding("c"), finding("b", explains=("c",)), finding("a", explains=("b",))])
+    assert explained.by == {"b": "a", "c": "a"}
+
+
+def test_findings_that_explain_each_other_both_stay():
+    explained = explain([finding("a", explains=("b",)), finding("b", explains=("a",))])
+    assert explained.by == {}
+
+
+@given(FINDINGS)
+def test_ranking_holds_for_any_findings(findings):
+    explained = explain(findings)
+    causes = rank(explained)
+    assert sum(c.score for c in causes) < 1
+    assert [c.score for c in causes] == sorted((c.score for c in causes), reverse=True)
+    assert not set(explained.by.values()) & set(explained.by)
+    assert {f.rule for f in explained.shown} | set(explained.by) == {f.rule for f in findings}
+    named = {f.cause for f in explained.shown if f.cause}
+    assert named == {c.id for c in causes}
+
+
+def test_health_needs_to_have_been_looked_for():
+    def facts(loss, validation):
+        return Facts(training=Training(loss_points=loss, validation_points=validation))
+
+    assert verdict([], facts(5, 3)) == ("healthy", "")
+    assert verdict([], facts(4, 3))[0] == "cannot tell"
+    assert verdict([], facts(5, 2)) == (
+        "cannot tell",
+        "the log holds 5 loss values and 2 of a validation metric",
+    )
+    assert verdict([finding("a", severity="note")], facts(5, 3))[0] == "healthy"
+    assert verdict([finding("a", severity="warning")], facts(1, 0))[0] == "faulty"
+    assert verdict([finding("a", from_log=False)], facts(5, 3))[0] == "healthy"
+
+
+def test_every_cause_of_a_rule_is_in_the_catalogue_and_every_explained_rule_exists():
+    rules = load_rules().rules
+    for rule in rules.values():
+        assert not rule.cause or rule.cause in catalogue(), rule.id
+        assert set(rule.explains) <= set(rules), rule.id
+
+
+def test_the_causes_cover_what_the_contract_says():
+    ids = yaml.safe_load((Path(__file__).parents[1] / "catalogue_ids.yaml").read_text(encoding="utf-8"))
+    for cause in catalogue().values():
+        assert set(cause.covers) <= set(ids)
