@@ -55,7 +55,7 @@ def reduced(values: Values, points: int = POINTS) -> Values:
 
     >>> import numpy as np
     >>> reduced(np.array([1.0, 9.0, 2.0, 4.0, np.nan, 6.0]), 2).tolist()
-    [2.0, 5.0]
+    [5.0, 4.0]
     """
     import numpy as np
 
