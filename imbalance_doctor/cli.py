@@ -22,7 +22,7 @@ from imbalance_doctor.evidence import PLAN_FIELDS
 if TYPE_CHECKING:
     from imbalance_doctor.diagnose import Diagnosis
     from imbalance_doctor.engine.rulebook import RuleBook
-    from imbalance_doctor.evidence import LabelCounts, PlannedRun
+    from imbalance_doctor.evidence import LabelCounts, PlannedRun, TrainingLog
     from imbalance_doctor.sources.config import Config
 
 app = typer.Typer(
@@ -467,24 +467,51 @@ def _follow(paths: Sequence[str], look: Callable[[], Diagnosis], interval: float
 
 @app.command(
     epilog="Examples:\n\n    imbalance-doctor facts --labels y.npy\n\n"
-    "    imbalance-doctor facts --labels y.npy --loss smooth-ap --batch-size 256 --format json\n"
+    "    imbalance-doctor facts --labels y.npy --loss smooth-ap --batch-size 256 --format json\n\n"
+    "    imbalance-doctor facts --log run.log\n"
 )
 @options("inputs", "output", "plan")
-def facts(inputs: SimpleNamespace, plan: SimpleNamespace, output: SimpleNamespace) -> None:
-    """Print every fact of the labels and the plan, with its unit and what provides it."""
+def facts(
+    inputs: SimpleNamespace,
+    plan: SimpleNamespace,
+    output: SimpleNamespace,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--log",
+            metavar="FILE",
+            rich_help_panel="Input",
+            show_default=False,
+            help="Training log of one run.",
+        ),
+    ] = None,
+) -> None:
+    """Print every fact of labels, plan and log, with its unit and what provides it."""
     from imbalance_doctor.diagnose import diagnose
     from imbalance_doctor.report.facts_table import render
 
     labels = _labels(inputs, plan)
     runs = _runs(inputs, (), plan)
-    if labels is None and not runs:
+    logs = _one_log(log) if log is not None else ()
+    if labels is None and not runs and not logs:
         raise InputError(
-            "expected labels or a plan, but got nothing", hint="give --labels FILE or --plan FILE"
+            "expected labels, a plan or a log, but got nothing", hint="give --labels, --plan or --log FILE"
         )
-    diagnosis = diagnose((), labels=labels, runs=runs)
+    diagnosis = diagnose((), labels=labels, runs=runs, logs=logs)
     _write(
         render(diagnosis, format=output.format, verbose=output.verbose, **_page(output.output)), output.output
     )
+
+
+def _one_log(path: str) -> Sequence[TrainingLog]:
+    from imbalance_doctor.sources.logs import read_logs
+
+    readings = read_logs([path])
+    runs = [run for reading in readings for run in reading.runs]
+    if len(runs) != 1:
+        found = f"{len(runs)} runs" if runs else "; ".join(r.instead for r in readings if r.instead) or "none"
+        raise InputError(f"expected the log of one run, but got {found}", where=path)
+    return runs
 
 
 @rules_app.command("list", epilog="Example:\n\n    imbalance-doctor rules list --covers AP-3\n")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from imbalance_doctor.diagnose import Diagnosis
 from imbalance_doctor.engine.base import Finding
 from imbalance_doctor.recommend.base import Recommendation
+from imbalance_doctor.report import _trained as told
 from imbalance_doctor.report._format import (
     answers,
     assumed,
@@ -58,6 +59,8 @@ def render(
         subject = ", ".join(map(code, filter(None, diagnosis.subject))) or "Options"
         blocks.append(f"{subject}: {escape(headline(diagnosis, diagnosis.findings))}")
         blocks += _not_read(diagnosis)
+    if diagnosis.readings:
+        blocks += _trained(diagnosis)
     for severity, members in by_severity(rest).items():
         blocks.append(f"### {escape(plural(len(members), severity).capitalize())}")
         for finding in members:
@@ -65,6 +68,32 @@ def render(
     blocks += _rest(diagnosis, verbose=verbose)
     blocks.append(f"**exit {diagnosis.exit.code}**: {escape(diagnosis.exit.why)}")
     return "\n\n".join(blocks) + "\n"
+
+
+def _trained(diagnosis: Diagnosis) -> list[str]:
+    """Write the verdict and the causes of each run; the findings follow by severity."""
+    blocks = []
+    for run in diagnosis.trained:
+        name = code(run.name or run.log.source)
+        blocks.append(f"### {name}: {run.verdict}")
+        blocks.append(escape(sentence(run.because)) if run.because else escape(told.headline(run)))
+        rows = [
+            (
+                code(c.id),
+                f"{c.score:.2f}",
+                escape(sentence(c.what)),
+                ", ".join(code(f.rule) for f in c.findings),
+            )
+            for c in run.causes
+        ]
+        if rows:
+            blocks.append(table(("cause", "score", "what it is", "findings"), rows))
+    blocks += [
+        f"{code(r.source)}: no training series; it is {escape(r.instead)}"
+        for r in diagnosis.readings
+        if r.instead
+    ]
+    return blocks
 
 
 def _advice(diagnosis: Diagnosis, advice: Recommendation, *, verbose: bool) -> list[str]:

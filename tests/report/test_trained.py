@@ -172,6 +172,12 @@ def test_json_keeps_its_promise():
     assert [s["points"] for s in run["series"]] == [50, 50]
 
 
+def test_markdown_tells_verdict_and_causes():
+    text = renderer("markdown")(FULL, command="diagnose")
+    assert "### `run.log`: faulty" in text
+    assert "| `minority-overfit` | 0.99 |" in text
+
+
 @pytest.mark.parametrize("name", ["markdown", "github", "sarif", "junit"])
 def test_every_other_format_carries_the_findings(name):
     text = renderer(name)(FULL, command="diagnose")
