@@ -27,10 +27,10 @@ from torch.nn import functional
 
 from imbalance_doctor.losses.gather import should_gather
 
-# One piece of this many elements per thread stays in the cache while a dozen operations pass over it; a
-# parallel region is not worth opening for less. An accelerator takes everything at once, up to a bound on its
-# temporaries.
-_CACHE_ELEMENTS = 98_304
+# The temporaries of one piece hold this many elements per thread: few enough for the cache, and to stay below
+# the memory of plain cross-entropy at a million elements; enough to pay for opening a dozen parallel regions.
+# An accelerator takes everything at once, up to a bound on its temporaries.
+_CACHE_ELEMENTS = 393_216
 _DEVICE_ELEMENTS = 1 << 24
 _APART = 272
 _P = ParamSpec("_P")
@@ -58,9 +58,16 @@ def compute_dtype(inputs: Tensor) -> torch.dtype:
     return torch.float64 if inputs.dtype == torch.float64 else torch.float32
 
 
-def piece_elements(device: torch.device) -> int:
-    """Return how many elements to treat at once."""
-    return _CACHE_ELEMENTS * torch.get_num_threads() if device.type == "cpu" else _DEVICE_ELEMENTS
+def piece_elements(device: torch.device, temporaries: int) -> int:
+    """Return how many elements to treat at once, when each takes some temporary ones."""
+    if device.type != "cpu":
+        return _DEVICE_ELEMENTS
+    return _CACHE_ELEMENTS * torch.get_num_threads() // temporaries
+
+
+def spare_terms(gamma: float) -> int:
+    """Return how many tensors :func:`focal_terms` needs beside those it returns."""
+    return 0 if gamma in {0, _SQUARE} else 1
 
 
 def focal_terms(z: Tensor, gamma: float, scratch: tuple[Tensor, ...]) -> tuple[Tensor | None, Tensor, Tensor]:
@@ -73,14 +80,15 @@ def focal_terms(z: Tensor, gamma: float, scratch: tuple[Tensor, ...]) -> tuple[T
     gamma
         Exponent, finite and >= 0.
     scratch
-        Three tensors like `z` that are overwritten, of which the results are made.
+        Two tensors like `z`, three where :func:`spare_terms` says so, that are overwritten, of which the
+        results are made.
 
     Returns
     -------
     tuple
         (f, CE, s), each [n], with L = f CE and dL/dz = f s. f is None for gamma = 0, where it is 1.
     """
-    ce, slope, rest = scratch
+    ce, slope = scratch[:2]
     # Below this threshold exp does not overflow, above it softplus(z) = z in this precision.
     functional.softplus(z, 1, 700 if z.dtype == torch.float64 else 80, out=ce)  # type: ignore[call-arg]
     if gamma == 0:
@@ -93,7 +101,7 @@ def focal_terms(z: Tensor, gamma: float, scratch: tuple[Tensor, ...]) -> tuple[T
     torch.sigmoid(z, out=slope)
     z.sub_(ce)
     power = z.mul_(gamma).exp_()
-    torch.addcmul(ce, slope, ce, value=-1, out=rest)
+    rest = torch.addcmul(ce, slope, ce, value=-1, out=scratch[2])
     return power, ce, slope.add_(rest, alpha=gamma)
 
 

@@ -186,16 +186,18 @@ class _SigmoidFocal(torch.autograd.Function):
         w = None if weight is None else weight.expand(inputs.shape).reshape(-1)
         grad = torch.empty(x.shape if options.train else 0, dtype=dtype, device=x.device)
         losses = torch.empty(x.shape if options.each else 0, dtype=dtype, device=x.device)
-        size = max(1, min(x.numel(), _focal.piece_elements(x.device)))
-        buffers = _focal.scratch(4 if options.train else 5, size, x, dtype)
-        pieces = _Pieces(options, x.new_ones((), dtype=dtype))
+        needed = 3 + _focal.spare_terms(options.gamma) + (not options.train)
+        pieces = -(-x.numel() // _focal.piece_elements(x.device, needed))
+        size = -(-x.numel() // max(1, pieces))
+        buffers = _focal.scratch(needed, size, x, dtype)
+        form = _Pieces(options, x.new_ones((), dtype=dtype))
         total = x.new_zeros((), dtype=dtype)
-        for start in range(0, x.numel(), size):
+        for start in range(0, x.numel(), max(1, size)):
             piece = slice(start, start + size)
             if start + size > x.numel():
                 buffers = tuple(buffer[: x.numel() - start] for buffer in buffers)
-            taken = (*buffers, grad[piece]) if options.train else buffers
-            factor, ce, slope = pieces.terms(x[piece].to(dtype), y[piece].to(dtype), taken)
+            taken = (grad[piece], *buffers) if options.train else buffers
+            factor, ce, slope = form.terms(x[piece].to(dtype), y[piece].to(dtype), taken)
             if w is not None:
                 share = w[piece].to(dtype)
                 factor.mul_(share)
@@ -232,7 +234,7 @@ class _Pieces:
 
     def terms(self, x: Tensor, y: Tensor, buffers: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """Return (f, CE, s) with L = |f| CE and dL/dx = f s, all of which may be overwritten."""
-        z, ce, rest, negative, slope = buffers
+        slope, z, ce, negative, *rest = buffers
         gamma = self.options.gamma
         torch.sub(self.one, y, out=negative)
         between = torch.mul(negative, y, out=ce)
@@ -242,7 +244,7 @@ class _Pieces:
             )
         # Every label is 0 or 1. The sign of 1 - 2 y turns the logit into the margin.
         torch.addcmul(x, x, y, value=-2, out=z)
-        power, ce, slope = _focal.focal_terms(z, gamma, (ce, slope, rest))
+        power, ce, slope = _focal.focal_terms(z, gamma, (ce, slope, *rest))
         if self.alpha < _MIDDLE:
             weight = torch.add(self.base, negative, alpha=self.scale, out=negative)
         else:

@@ -108,16 +108,17 @@ def softmax_focal(  # noqa: PLR0913
                 f"alpha: expected one weight for each of {inputs.shape[1]} classes, but got {alpha.numel()}"
             )
     targets = targets.detach().long()
-    used = targets != ignore_index
-    if weight is not None:
-        used &= weight > 0
-    counted = used & (targets != background_class) if reduction == "mean_positive" else used
-    number, full = _check_targets(targets, used, counted, inputs.shape[1])
-    mass: Tensor | float | None = number
-    if reduction in ("sum", "none"):
-        mass = None
-    elif weight is not None:
-        mass = (weight.to(_focal.compute_dtype(inputs)) * counted).sum()
+    used = _check_targets(targets, weight, ignore_index, inputs.shape[1])
+    mass: Tensor | float | None = None
+    if reduction in ("mean", "mean_positive"):
+        counted = used
+        if reduction == "mean_positive":
+            positive = targets != background_class
+            counted = positive if used is None else used & positive
+        if weight is not None:
+            mass = (weight.to(_focal.compute_dtype(inputs)) * (1 if counted is None else counted)).sum()
+        else:
+            mass = targets.numel() if counted is None else int(counted.sum())
     # A divisor known beforehand is part of the one pass.
     scale = 1.0
     if isinstance(mass, int) and not should_gather(gather_distributed, inputs):
@@ -129,7 +130,7 @@ def softmax_focal(  # noqa: PLR0913
         each=reduction == "none",
         train=torch.is_grad_enabled() and inputs.requires_grad,
     )
-    rows = _Rows(targets if full else torch.where(used, targets, 0), None if full else used, weight, alpha)
+    rows = _Rows(targets if used is None else torch.where(used, targets, 0), used, weight, alpha)
     with _focal.no_autocast(inputs):
         loss: Tensor = _SoftmaxFocal.apply(  # type: ignore[no-untyped-call]
             inputs, rows, settings
@@ -234,18 +235,23 @@ def _check_shapes(inputs: Tensor, targets: Tensor) -> None:
         )
 
 
-def _check_targets(targets: Tensor, used: Tensor, counted: Tensor, classes: int) -> tuple[int, bool]:
-    """Return the number of rows counted, and whether all are used; all that an accelerator is waited for."""
+def _check_targets(targets: Tensor, weight: Tensor | None, ignore_index: int, classes: int) -> Tensor | None:
+    """Return which rows are used, bool like `targets`; None if the smallest and largest say that all are."""
     if not targets.numel():
-        return 0, True
-    ids = torch.aminmax(torch.where(used, targets, 0))
-    low, high, count, uses = torch.stack([*ids, counted.sum(), used.sum()]).tolist()
+        return None
+    low, high = torch.stack(torch.aminmax(targets)).tolist()
+    if weight is None and low >= 0 and high < classes and not low <= ignore_index <= high:
+        return None
+    used = targets != ignore_index
+    if weight is not None:
+        used &= weight > 0
+    low, high = torch.stack(torch.aminmax(torch.where(used, targets, 0))).tolist()
     if not 0 <= low <= high < classes:
         wrong = low if low < 0 else high
         raise ValueError(
             f"targets: expected class ids from 0 to {classes - 1}, or ignore_index, but got {wrong}"
         )
-    return count, uses == targets.numel()
+    return used
 
 
 @dataclass(frozen=True)
@@ -319,7 +325,7 @@ class _SoftmaxFocal(torch.autograd.Function):
 
 def _pieces(x: Tensor, elements: int) -> Iterator[tuple[slice, slice]]:
     """Cut [N, C, S] into pieces along N, and along S where a single n is too much."""
-    columns = max(1, max(elements, _focal.piece_elements(x.device)) // x.shape[1])
+    columns = max(1, max(elements, _focal.piece_elements(x.device, 5)) // x.shape[1])
     rows = max(1, columns // max(1, x.shape[2]))
     for n in range(0, x.shape[0], rows):
         for s in range(0, x.shape[2], columns):
@@ -329,24 +335,27 @@ def _pieces(x: Tensor, elements: int) -> Iterator[tuple[slice, slice]]:
 def _by_row(x: Tensor, rows: _Rows, settings: _Settings, out: Tensor | None) -> Tensor:
     """Return the losses [n] of logits [n, C, 1] and put their gradient into `out`: for many classes."""
     dtype = _focal.compute_dtype(x)
-    x, at = x[:, :, 0].to(dtype), rows.targets[:, None]
+    x = x[:, :, 0].to(dtype)
     if rows.used is not None:
         x = x.masked_fill(~rows.used[:, None], 0)
-    p = torch.empty_like(x) if out is None else out[:, :, 0]
+    p = torch.empty_like(x, memory_format=torch.contiguous_format) if out is None else out[:, :, 0]
     torch.softmax(x, 1, out=p)
-    p_t = p.gather(1, at)[:, 0]
+    true = torch.arange(0, p.numel(), p.shape[1], device=p.device).add_(rows.targets)  # places in `flat`
+    flat = p.view(-1)
+    p_t = flat.index_select(0, true)
     log_pt = p_t.log()
     lost = p_t < torch.finfo(dtype).tiny / torch.finfo(dtype).eps
     if lost.any():
-        log_pt[lost] = x[lost].log_softmax(1).gather(1, at[lost])[:, 0]
+        log_pt[lost] = x[lost].log_softmax(1).gather(1, rows.targets[lost, None])[:, 0]
     # q is the sum of the other probabilities and not 1 - p_t: its digits are all there when p_t rounds to 1.
-    q = p.scatter_(1, at, 0).sum(1)
+    flat.index_fill_(0, true, 0)
+    q = p.sum(1)
     ce = torch.where(q < _MIDDLE, torch.log1p(-q), log_pt).neg_()
     factor = rows.factor(q**settings.gamma, settings.scale)
     if out is not None:
         slope = torch.addcmul(ce, q, ce, value=-1).mul_(settings.gamma).add_(q).mul_(factor)
         p *= (slope / q.clamp_(min=torch.finfo(dtype).tiny))[:, None]
-        p.scatter_(1, at, slope.neg_()[:, None])
+        flat.index_copy_(0, true, slope.neg_())
     return ce.mul_(factor)
 
 
