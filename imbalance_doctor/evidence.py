@@ -1,8 +1,9 @@
 """What travels from the sources to the facts: frozen records, nothing computed.
 
 `LabelCounts` is what the labels say, `TrainingPlan` what the user intends, `TrainingLog` what a run wrote
-while it trained. All know where they came from. Every field of the plan carries its own help, unit and
-range, so that the plan file, the command line and the documentation are one table and cannot drift apart.
+while it trained, `ScoreDump` what a model answered. All know where they came from. Every field of the plan
+carries its own help, unit and range, so that the plan file, the command line and the documentation are one
+table and cannot drift apart.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -842,3 +843,75 @@ class TrainingLog:
         """Return the whole series of a canonical name (not a part); the longest where there are several."""
         found = [s for s in self.all(name, phase) if not s.part]
         return max(found, key=len, default=None)
+
+
+ScoreKind = Literal["binary", "multiclass", "multilabel"]
+ScoreScale = Literal["logits", "probabilities"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScoreBlock:
+    """Some rows of a score dump.
+
+    Attributes
+    ----------
+    scores
+        As dumped: logits or probabilities, float32 or float64, [N, C]; C is 1 for binary problems.
+    targets
+        Class index, int64 [N] (0 or 1 for binary problems), or one indicator per class, int8 [N, C], for
+        multi-label ones; the ignore index is kept.
+    step, epoch, rank, sample
+        int64 [N] (epoch float64), or None where the dump has no such column. Rows stand in the order of
+        training.
+    iid
+        Whether a row was drawn at its natural rate, bool [N], or None.
+    """
+
+    scores: NDArray[Any]
+    targets: NDArray[np.int64]
+    step: NDArray[np.int64] | None = None
+    epoch: NDArray[np.float64] | None = None
+    rank: NDArray[np.int64] | None = None
+    sample: NDArray[np.int64] | None = None
+    iid: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScoreDump:
+    """Scores with their labels, as a model gave them while it trained or when it was evaluated.
+
+    The rows may be more than memory holds: they are read in blocks, as often as they are asked for.
+
+    Attributes
+    ----------
+    rows, classes
+        Rows of all blocks; columns of `ScoreBlock.scores`.
+    kind
+        ``binary``: one column; ``multiclass``: one class per row; ``multilabel``: any number.
+    scale
+        Whether the scores are logits or probabilities: declared or plain, never guessed.
+    blocks
+        Yields all rows anew on each call, in the same order, in blocks of bounded size.
+    names
+        Of the classes, where the dump has them; empty otherwise.
+    ignore_index
+        Target that marks a row as left out.
+    assumptions
+        What the reader had to assume, as sentences for the report.
+    """
+
+    rows: int
+    classes: int
+    kind: ScoreKind
+    scale: ScoreScale
+    blocks: Callable[[], Iterator[ScoreBlock]]
+    names: tuple[str, ...] = ()
+    ignore_index: int = -100
+    has_steps: bool = False
+    has_ranks: bool = False
+    has_iid: bool = False
+    assumptions: tuple[str, ...] = ()
+    source: str = ""

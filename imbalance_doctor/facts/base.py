@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
-from imbalance_doctor.evidence import LabelCounts, TrainingLog, TrainingPlan
+from imbalance_doctor.evidence import LabelCounts, ScoreDump, TrainingLog, TrainingPlan
 
 __all__ = ["Evidence", "FactSpec", "Facts", "Family", "Span", "fact_specs", "families", "measure"]
 
@@ -28,6 +28,7 @@ class Evidence:
     labels: LabelCounts | None = None
     plan: TrainingPlan = field(default_factory=TrainingPlan)
     log: TrainingLog | None = None
+    scores: ScoreDump | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
