@@ -15,6 +15,7 @@ makes it the 1 of the definition.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
@@ -23,12 +24,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imbalance_doctor.losses import _grid
+from imbalance_doctor.losses import _average_precision_host, _grid
 
-__all__ = ["Ranked", "small", "solve"]
+__all__ = ["ENGINES", "HOST_ENGINES", "Ranked", "small", "solve"]
 
-_SMALL_PAIRS = 400_000
-_NUMPY_BLOCK = 16_384
+_SMALL_PAIRS = 131_072
 _WINDOW_NS = 80.0
 _BLOCK = 65_536
 _MAX_BLOCK = 98_304
@@ -51,88 +51,39 @@ def small(
         or not 1 < rows <= _SMALL_PAIRS
     ):
         return None
-    mask = positive.numpy().ravel()
-    x = scores.detach().numpy().ravel().astype(np.float64)
-    count, tau = int(np.count_nonzero(mask)), float(scale[0])
+    x, row = scores.detach().numpy().T, positive.numpy().reshape(-1).nonzero()[0]
+    tau = scale.numpy()
     low, high = float(x.min()), float(x.max())
     if not (
-        0 < count < rows and count * rows <= _SMALL_PAIRS and tau > 0 and high - low < _grid.EXP_SPAN * tau
+        0 < row.size < rows
+        and row.size * rows <= _SMALL_PAIRS
+        and tau[0] > 0
+        and low > -np.inf
+        and high < np.inf
     ):
         return None
-    mass = None if pool_weight is None else pool_weight.detach().numpy().astype(np.float64)
-    omega = mass
-    if weight is not None:
-        omega = weight.detach().numpy().astype(np.float64)
-        omega = omega if mass is None else omega * mass
-    gradient = torch.empty(1, live, dtype=torch.float64 if scores.dtype == torch.float64 else torch.float32)
-    precision, total = _dense_class(x, mask, mass, omega, tau, gradient.numpy()[0])
+    mass, omega = _masses(weight, pool_weight)
+    gradient = torch.empty(live, 1, dtype=scores.dtype)
+    batch = _average_precision_host.Batch(
+        x,
+        row,
+        np.array([row.size]),
+        tau,
+        None if mass is None else mass.numpy(),
+        None if omega is None else omega.numpy(),
+        gradient.numpy().T,
+    )
+    (precision,), (total,) = _average_precision_host.dense(batch)
     loss = 1 - precision if total > 0 else float("nan")
-    return torch.full((1,), loss, dtype=gradient.dtype), torch.full((1,), total > 0), gradient
+    return torch.full((1,), loss, dtype=scores.dtype), torch.full((1,), bool(total > 0)), gradient
 
 
-def _dense_class(
-    x: np.ndarray,
-    mask: np.ndarray,
-    mass: np.ndarray | None,
-    omega: np.ndarray | None,
-    tau: float,
-    gradient: np.ndarray,
-) -> tuple[float, float]:
-    """All pairs of one class in numpy, whose calls cost less than torch's: precision, weight of positives.
-
-    The range of `x`, float64 [M], must be below `EXP_SPAN` temperatures. `gradient`, [live], takes the loss's
-    gradient.
-    """
-    order = np.concatenate([mask.nonzero()[0], (~mask).nonzero()[0]])
-    count = int(np.count_nonzero(mask))
-    rise = x[order]
-    rise = np.exp((rise - (rise.min() + rise.max()) / 2) / tau)
-    own: float | np.ndarray = 0.5
-    ones = np.ones_like(rise)  # sums as products: BLAS is faster at them
-    if mass is not None:
-        ones = mass = mass[order]
-        own = 1 - mass[:count, None] / 2
-    weights = np.ones(count) if omega is None else omega[order[:count]]
-    total = float(weights.sum())
-    scaled = weights / total if total > 0 else np.zeros(count)
-    wanted = gradient.size > 0
-    precision = 0.0
-    pull, push = np.zeros((2, x.size)), np.empty(count)
-    step = max(1, _NUMPY_BLOCK // x.size)
-    block = np.empty((min(step, count), x.size))
-    square = np.empty_like(block) if wanted else block
-    sums = np.empty((len(block), 2))
-    for first in range(0, count, step):
-        part = slice(first, min(first + step, count))
-        size = part.stop - first
-        now, again, above = block[:size], square[:size], sums[:size]
-        np.add(rise, rise[part, None], out=now)
-        np.divide(rise, now, out=now)
-        np.matmul(now, ones, out=above[:, 0])
-        np.matmul(now[:, :count], ones[:count], out=above[:, 1])
-        above += own if isinstance(own, float) else own[part]
-        ratio = above[:, 1] / above[:, 0]
-        precision += float(scaled[part] @ ratio)
-        if wanted:
-            np.multiply(now, now, out=again)
-            now -= again
-            force = np.empty((2, size))
-            np.divide(scaled[part], above[:, 0], out=force[0])
-            np.multiply(force[0], ratio, out=force[1])
-            np.matmul(now, ones, out=above[:, 0])
-            np.matmul(now[:, :count], ones[:count], out=above[:, 1])
-            push[part] = force[0] * above[:, 1] - force[1] * above[:, 0]
-            pull += force @ now
-    if wanted:
-        slope = pull[1]
-        slope[:count] -= pull[0, :count]
-        if mass is not None:
-            slope *= mass
-        slope[:count] += push
-        whole = np.empty_like(slope)
-        whole[order] = slope
-        np.divide(whole[: gradient.size], tau, out=gradient, casting="same_kind")
-    return precision, total
+def _masses(weight: Tensor | None, pool_weight: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """How many rows each row stands for, and its weight in the mean over positives: float64 [M] or None."""
+    mass = None if pool_weight is None else pool_weight.detach().double()
+    if weight is None:
+        return mass, mass
+    return mass, weight.detach().double() if mass is None else weight.detach().double() * mass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,12 +113,9 @@ class Ranked:
         weight: Tensor | None,
         pool_weight: Tensor | None,
     ) -> Ranked:
-        x, mask = scores.t().contiguous(), positive.t().contiguous()
-        mass = None if pool_weight is None else pool_weight.detach().double()
-        omega = mass
-        if weight is not None:
-            omega = weight.detach().double() if mass is None else weight.detach().double() * mass
-        kind = torch.float64 if x.dtype == torch.float64 else torch.float32
+        kind = torch.float64 if scores.dtype == torch.float64 else torch.float32
+        x, mask = _turned(scores.to(kind)), _turned(positive)
+        mass, omega = _masses(weight, pool_weight)
         frozen = None
         classes = x.shape[0]
         low, high, tau, count = [0.0] * classes, [0.0] * classes, [1.0] * classes, [0.0] * classes
@@ -185,7 +133,7 @@ class Ranked:
             flat=_grid.nonzero(mask),
             first=[0, *accumulate(counts)],
             frozen=frozen,
-            gradient=torch.zeros(classes, live, dtype=kind, device=x.device),
+            gradient=_zeros(classes, live, kind, x.device),
             mass=mass,
             omega=omega,
             count=counts,
@@ -197,6 +145,10 @@ class Ranked:
     @property
     def rows(self) -> int:
         return self.scores.shape[1]
+
+    @property
+    def on_host(self) -> bool:
+        return self.scores.device.type == "cpu"
 
     @property
     def live(self) -> int:
@@ -244,10 +196,27 @@ class Ranked:
         )
 
 
+def _zeros(rows: int, columns: int, kind: torch.dtype, device: torch.device) -> Tensor:
+    """Return zeros; torch would wake its threads on the CPU."""
+    if device.type != "cpu":
+        return torch.zeros(rows, columns, dtype=kind, device=device)
+    return torch.from_numpy(np.zeros((rows, columns), np.float64 if kind == torch.float64 else np.float32))
+
+
+def _turned(values: Tensor) -> Tensor:
+    """Copy [M, C] to rows of classes, [C, M]."""
+    if values.device.type != "cpu":
+        return values.t().contiguous()
+    return torch.from_numpy(_average_precision_host.turned(values.numpy()))
+
+
 def _facts(
     x: Tensor, scale: Tensor, mask: Tensor
 ) -> tuple[list[float], list[float], list[float], list[float]]:
     """Range, temperature and number of positives of each class, in one transfer to the host."""
+    if x.device.type == "cpu":
+        low, high = x.numpy().min(axis=1), x.numpy().max(axis=1)
+        return low.tolist(), high.tolist(), scale.tolist(), mask.numpy().sum(axis=1).tolist()
     count = mask.view(torch.uint8).sum(1, dtype=torch.int32)
     low, high, tau, counts = torch.stack(
         [x.amin(1).double(), x.amax(1).double(), scale, count.double()]
@@ -303,8 +272,10 @@ def _terms(group: _Group, above: Tensor, positive_above: Tensor) -> _Terms:
     return _Terms(sums[1] / safe, weight, u, u * ratio)
 
 
-def solve(pool: Ranked, method: _grid.Method) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss [C], valid [C] and the loss's gradient [C, live]."""
+def solve(
+    pool: Ranked, method: _grid.Method, engines: dict[str, _Engine] | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss [C], valid [C] and the loss's gradient [live, C]."""
     gradient = pool.gradient
     classes = gradient.shape[0]
     precision = torch.full((classes,), torch.nan, dtype=torch.float64, device=gradient.device)
@@ -314,18 +285,22 @@ def solve(pool: Ranked, method: _grid.Method) -> tuple[Tensor, Tensor, Tensor]:
     for c in poisoned:
         gradient[c] = torch.nan
         weight[c] = 1.0
+    engines = engines or (HOST_ENGINES if pool.on_host else ENGINES)
     for task in _plan(pool, [c for c in usable if c not in poisoned], method):
-        answer = _ENGINES[task.method](pool, pool.group(task.classes), task)
+        answer = engines[task.method](pool, task)
         index = weight.new_tensor(task.classes, dtype=torch.int64)
         precision.index_copy_(0, index, answer[0])
         weight.index_copy_(0, index, answer[1])
     if pool.frozen is not None:
         gradient.masked_fill_(pool.frozen[:, : pool.live], 0.0)
     valid = weight > 0
-    return (1 - precision).masked_fill_(~valid, torch.nan).to(gradient.dtype), valid, gradient
+    return (1 - precision).masked_fill_(~valid, torch.nan).to(gradient.dtype), valid, _turned(gradient)
 
 
 # -- the choice of a method ------------------------------------------------------------------------
+
+
+_Engine = Callable[["Ranked", "_Task"], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -375,7 +350,8 @@ def _grid_tasks(pool: Ranked, members: list[tuple[int, int]], spline: _grid.Spli
         like = sorted(c for nodes, c in ranked if nodes > longest / 1.5)
         ranked = [(nodes, c) for nodes, c in ranked if nodes <= longest / 1.5]
         length = _grid.fft_length(longest)
-        each = max(1, _BLOCK // max(length, pool.rows))
+        block = _average_precision_host.NODES if pool.on_host else _BLOCK
+        each = max(1, block // max(length, pool.rows))
         tasks += [
             _Task(method="grid", classes=like[i : i + each], length=length, spline=spline)
             for i in range(0, len(like), each)
@@ -403,7 +379,7 @@ def _far_choice(pool: Ranked, c: int, spline: _grid.Spline, pairs_ns: float) -> 
 def _dense_tasks(pool: Ranked, classes: list[int]) -> list[_Task]:
     """Group classes of like size, since a block is as tall as its largest class."""
     pairs = sum(pool.count[c] for c in classes) * pool.rows
-    block = min(max(_BLOCK // 2, pairs // 2), _MAX_BLOCK)
+    block = _average_precision_host.PAIRS if pool.on_host else min(max(_BLOCK // 2, pairs // 2), _MAX_BLOCK)
     groups: list[list[int]] = []
     for c in sorted(classes, key=pool.count.__getitem__):
         most = pool.count[c]
@@ -421,7 +397,8 @@ def _dense_tasks(pool: Ranked, classes: list[int]) -> list[_Task]:
 # -- all pairs -------------------------------------------------------------------------------------
 
 
-def _dense(pool: Ranked, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
+def _dense(pool: Ranked, task: _Task) -> tuple[Tensor, Tensor]:
+    group = pool.group(task.classes)
     classes, rows, live, most = len(task.classes), pool.rows, pool.live, task.most
     x = pool.pick(task.classes, pool.scores).double()
     before = group.flat.new_tensor([0, *(pool.count[c] for c in task.classes[:-1])]).cumsum(0)
@@ -498,8 +475,9 @@ def _among_live(pool: Ranked, group: _Group, value: Tensor) -> tuple[Tensor, Ten
 # -- the grid --------------------------------------------------------------------------------------
 
 
-def _on_grid(pool: Ranked, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
+def _on_grid(pool: Ranked, task: _Task) -> tuple[Tensor, Tensor]:
     # Coordinates run downwards from the best score: the mass at smaller ones is the mass ranked above.
+    group = pool.group(task.classes)
     x = pool.pick(task.classes, pool.scores)
     high = group.scale.new_tensor([[pool.high[c]] for c in task.classes])
     position = torch.empty(x.shape, dtype=torch.float64, device=x.device)
@@ -511,13 +489,13 @@ def _on_grid(pool: Ranked, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
     return _convolved(pool, group, position, task.length, task.spline)
 
 
-def _far_on_grid(pool: Ranked, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
+def _far_on_grid(pool: Ranked, task: _Task) -> tuple[Tensor, Tensor]:
     spline = task.spline
     ordered, order = pool.scores[task.classes[0]].double().sort(descending=True)
     gapless = _grid.compress(ordered, pool.scale[task.classes[0]], spline)
     length = _grid.fft_length(int(gapless[-1]) + spline.cut * spline.kappa + 2 * spline.order)
     position = torch.empty_like(ordered).index_copy_(0, order, gapless)
-    return _convolved(pool, group, position[None], length, spline)
+    return _convolved(pool, pool.group(task.classes), position[None], length, spline)
 
 
 def _convolved(
@@ -564,7 +542,8 @@ def _convolved(
 # -- windows on the sorted pool --------------------------------------------------------------------
 
 
-def _windows(pool: Ranked, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
+def _windows(pool: Ranked, task: _Task) -> tuple[Tensor, Tensor]:
+    group = pool.group(task.classes)
     (c,), reach = task.classes, task.spline.cut * pool.scale[task.classes[0]]
     x = pool.scores[c].double()
     ordered, order = x.sort()
@@ -607,4 +586,41 @@ def _windows(pool: Ranked, group: _Group, task: _Task) -> tuple[Tensor, Tensor]:
     return terms.precision, terms.weight
 
 
-_ENGINES = {"dense": _dense, "grid": _on_grid, "far": _far_on_grid, "window": _windows}
+ENGINES: dict[str, _Engine] = {"dense": _dense, "grid": _on_grid, "far": _far_on_grid, "window": _windows}
+
+
+# -- the same in numpy, on the CPU -----------------------------------------------------------------
+
+
+def _batch(pool: Ranked, task: _Task) -> _average_precision_host.Batch:
+    """Copy out some classes."""
+    classes = np.array(task.classes)
+    return _average_precision_host.Batch(
+        pool.pick(task.classes, pool.scores).numpy(),
+        np.concatenate(
+            [pool.flat.numpy()[pool.first[c] : pool.first[c + 1]] - c * pool.rows for c in task.classes]
+        ),
+        np.array([pool.count[c] for c in task.classes]),
+        np.array([pool.scale[c] for c in task.classes]),
+        None if pool.mass is None else pool.mass.numpy(),
+        None if pool.omega is None else pool.omega.numpy(),
+        np.empty((classes.size, pool.live), dtype=pool.gradient.numpy().dtype),
+    )
+
+
+def _dense_on_host(pool: Ranked, task: _Task) -> tuple[Tensor, Tensor]:
+    batch = _batch(pool, task)
+    precision, weight = _average_precision_host.dense(batch)
+    pool.gradient.numpy()[task.classes] = batch.gradient
+    return torch.from_numpy(precision), torch.from_numpy(weight)
+
+
+def _grid_on_host(pool: Ranked, task: _Task) -> tuple[Tensor, Tensor]:
+    batch = _batch(pool, task)
+    high = np.array([pool.high[c] for c in task.classes])
+    precision, weight = _average_precision_host.grid(batch, high, task.length, task.spline)
+    pool.gradient.numpy()[task.classes] = batch.gradient
+    return torch.from_numpy(precision), torch.from_numpy(weight)
+
+
+HOST_ENGINES = ENGINES | {"dense": _dense_on_host, "grid": _grid_on_host}

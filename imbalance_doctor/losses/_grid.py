@@ -53,8 +53,10 @@ __all__ = [
     "nonzero",
     "pair_block",
     "pair_sums",
+    "pieces",
     "read",
     "runs",
+    "spectra",
     "spline_for",
     "spread",
     "step_sums",
@@ -134,7 +136,7 @@ def grid_ns(points: int, nodes: int) -> float:
 
 
 @lru_cache(maxsize=8)
-def _pieces(order: int) -> np.ndarray:
+def pieces(order: int) -> np.ndarray:
     """Polynomials of the B-spline: row m, column k holds the factor of t**k at the m-th node a point touches.
 
     ``t`` in [-1/2, 1/2) is the point's offset from the middle of its cell.
@@ -153,12 +155,12 @@ def _pieces(order: int) -> np.ndarray:
 
 
 def _pieces_on(order: int, device: torch.device) -> Tensor:
-    return torch.as_tensor(_pieces(order), device=device)
+    return torch.as_tensor(pieces(order), device=device)
 
 
 def _symbol(order: int, omega: np.ndarray) -> np.ndarray:
     """Return the Fourier series of the B-spline sampled at the nodes."""
-    at_nodes = _pieces(order) @ (-0.5) ** np.arange(order)
+    at_nodes = pieces(order) @ (-0.5) ** np.arange(order)
     total = np.zeros_like(omega)
     for m, value in enumerate(at_nodes):
         total += value * np.cos((m - (order // 2 - 1)) * omega)
@@ -176,7 +178,7 @@ def fft_length(least: int) -> int:
     return best
 
 
-def _spectra(length: int, spline: Spline, device: torch.device) -> Tensor:
+def spectra(length: int, spline: Spline, device: torch.device) -> Tensor:
     """Spectra of the sigmoid less its step and of its slope, cyclic: complex [2, length // 2 + 1]."""
     make = _cached_spectra if length <= _CACHED_LENGTH else _new_spectra
     return make(length, spline, device)
@@ -375,13 +377,13 @@ def convolve(nodes: Tensor, spline: Spline, *, slope: bool, value: bool) -> Tens
         / kappa).
     """
     length = nodes.shape[-1]
-    spectra = _spectra(length, spline, nodes.device)[0 if value else 1 : 2 if slope else 1]
+    kernels = spectra(length, spline, nodes.device)[0 if value else 1 : 2 if slope else 1]
     if nodes.device.type == "cpu" and nodes.numel() <= _NUMPY_FFT:  # torch plans its FFT anew on every call
-        product = np.fft.rfft(nodes.numpy()) * spectra.numpy()[:, None, None]
+        product = np.fft.rfft(nodes.numpy()) * kernels.numpy()[:, None, None]
         out = torch.from_numpy(np.fft.irfft(product, length))
     else:
         spectrum = torch.fft.rfft(nodes)
-        out = torch.fft.irfft(spectrum * spectra[:, None, None], length)
+        out = torch.fft.irfft(spectrum * kernels[:, None, None], length)
     if value:
         out[0].add_(nodes.cumsum(-1)).add_(nodes, alpha=-0.5)
     return out

@@ -160,12 +160,13 @@ class _SmoothAP(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: FunctionCtx, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        rows, kind = ctx.rows, ctx.dtype  # type: ignore[attr-defined]
-        classes, live = gradient.shape
-        out = gradient.new_empty(rows, classes)
-        torch.mul(gradient.t(), upstream[0], out=out[:live])
-        out[live:] = 0.0
-        return out.to(kind), None, None, None, None, None, None
+        if gradient.device.type == "cpu":  # numpy wakes no threads
+            out = torch.from_numpy(gradient.numpy() * upstream[0].numpy())
+        else:
+            out = gradient * upstream[0]
+        if len(out) < ctx.rows:  # type: ignore[attr-defined]
+            out = torch.cat([out, out.new_zeros(ctx.rows - len(out), out.shape[1])])  # type: ignore[attr-defined]
+        return out.to(ctx.dtype), None, None, None, None, None, None  # type: ignore[attr-defined]
 
 
 class SmoothAPLoss(RankingLoss):

@@ -111,6 +111,30 @@ def pool(seed, rows, classes=1, share=0.15, shape="normal", kind=torch.float64):
 # -- the definition --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("method", ["dense", "grid"])
+@pytest.mark.parametrize("live", [0, 37, 90])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_torch_and_numpy_engines_agree(method, live, kind):
+    """Other devices than the CPU use the torch engines: here they run on the CPU."""
+    scores, positive = pool(6, 90, 4, share=0.2, kind=kind)
+    mass = 1 + torch.rand(90, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    scale = torch.tensor([0.001, 0.01, 0.1, 1.0], dtype=torch.float64)
+    for weight, pool_weight in ((None, None), (mass.flip(0), None), (mass.flip(0), mass)):
+        facts = [
+            _average_precision.Ranked.of(scores, positive, scale, live, weight, pool_weight) for _ in range(2)
+        ]
+        numpy, by_torch = (
+            _average_precision.solve(fact, method, engines)
+            for fact, engines in zip(
+                facts, (_average_precision.HOST_ENGINES, _average_precision.ENGINES), strict=True
+            )
+        )
+        tolerance = 1e-6 if kind == torch.float32 else 1e-10
+        assert torch.equal(numpy[1], by_torch[1])
+        assert (numpy[0] - by_torch[0]).abs().max() < tolerance
+        assert live == 0 or error(numpy[2], by_torch[2]) < tolerance
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_equals_plain_loops(method, weighted):
