@@ -41,6 +41,7 @@ _COLOURS = re.compile(
     # the escape byte is lost where a console was copied or re-encoded
     r"|\[(?:[0-9]|[349][0-7]|10[0-7]|[34]8;[25](?:;\d{1,3}){1,3})(?:;\d{1,3})*m(?=\W|[A-Z]|\d|$)"
 )
+_UPRIGHT = str.maketrans("│┃", "||")
 _BOX = re.compile(r"[\u2500-\u259f\u28ff\ufffd\ufeff]")
 
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
@@ -56,7 +57,7 @@ _NOISE = re.compile(
     # a number with a unit is a time, a rate or a size
   | (?<![\w.,])\d[\d.,]*\s?(?:it/s|s/it|iters?/s\w*|[mu]?s/\w+|samples?/s\w*|imgs?/s\w*|images/s\w*|tok\w*/s\w*
       |steps?/s\w*|batch(?:es)?/s\w*|[kKMGT]i?[Bb](?:/s)?|ms|us|secs?|seconds|mins?|minutes|hours|hrs?|days)(?!\w)
-  | (?<![\w.,])\d[\d.,]*(?:[smhdKMGTB]|m\d+s|h\d+m(?:\d+s)?|\w{{1,3}}/\w+)(?![\w%])
+  | (?<![\w.,])\d[\d.,]*(?:[smhdKMGTB]|m\d+s|h\d+m(?:\d+s)?|[a-zA-Z]{{1,3}}/[a-zA-Z]+)(?![\w%])
   | (?<![\w.,])\d[\d.,]*\s(?:s|h)(?![\w%])
     """,
     re.VERBOSE | re.ASCII,
@@ -92,14 +93,15 @@ _STATED_PHASE = re.compile(
     r"""(?<![\w])['"]?(?:mode|phase|split|stage|subset|_type)['"]?\s*[:=,\s]\s*['"]?(train|val|valid|validation|eval|dev|test)""",
     re.IGNORECASE,
 )
+_BOXED_PHASE = re.compile(r"[(\[](train|val|valid|validation|eval|dev|test)[)\]]", re.IGNORECASE)
 _SECTION = re.compile(
     r"^\W*(train|training|validation|validating|val|valid|eval|evaluation|evaluating|dev|test|testing)"
     r"(?:\s+(?:set|results?|metrics?|phase|performance|stats|statistics|summary|loop|step|scores?))?\W*$",
     re.IGNORECASE,
 )
 _CLASS = re.compile(
-    r"(?<![\w/.])(?:class|label|cls)(?:\s*(?:id|idx|no\.?|name))?\s*[:=#]?\s*"
-    r"(?:\[\s*(?P<boxed>[^\]\[]{1,40}?)\s*\]|(?P<number>\d{1,4})(?![\d.])|'(?P<quoted>[^']{1,40})')",
+    r"(?<![\w/.])(?<!per )(?<!each )(?:class|label|cls)(?:\s*(?:id|idx|no\.?|name))?\s*[:=#]?\s*"
+    r"(?:\[\s*(?P<boxed>[^\]\[,]{1,40}?)\s*\]|(?P<number>\d{1,4})(?![\d.])|'(?P<quoted>[^']{1,40})')",
     re.IGNORECASE,
 )
 
@@ -126,13 +128,15 @@ _STEP = re.compile(
     re.IGNORECASE,
 )
 _ABSOLUTE = re.compile(r"global|num_updates|total|current")
+_COUNTS_ALL = re.compile(r"global[_ ]?step|num_updates", re.IGNORECASE)
 _BATCHES = re.compile(r"(?<![\w./])(?P<at>\d+)\s*/\s*(?P<of>\d+)\s*(?:batches|steps|iters?|iterations)\b", re.IGNORECASE)
 _AFTER_EPOCH = re.compile(
     r"\s*[\])]?\s*[,:|-]?\s*(?:[\[(]\s*(?P<at>\d+)\s*/\s*(?P<of>\d+)(?:\s*\(\s*\d+\.?\d*%\s*\))?\s*[\])]"
     r"|(?<=[:|\s])(?P<at2>\d+)\s*/\s*(?P<of2>\d+)(?=\s))"
 )
 _BOXED = re.compile(r"[\[(]\s*(?P<at>\d+)\s*/\s*(?P<of>\d+)(?:\s*\(\s*\d+\.?\d*%\s*\))?\s*[\])]")
-_TWO_BOXES = re.compile(r"^\W*\[\s*(\d+)\s*/\s*(\d+)\s*\]\s*\[\s*(\d+)\s*/\s*(\d+)\s*\]")
+_TWO_BOXES = re.compile(r"\[\s*(\d+)\s*/\s*(\d+)\s*\]\s*\[\s*(\d+)\s*/\s*(\d+)\s*\]")
+_NUMBERED_PASS = re.compile(r"(?<![\w.])Train(?:ing)?:?\s+(?P<at>\d{1,6})\s*(?=\[\s*\d+/\d+)")
 _PAIR = re.compile(r"^\W*[\[(]\s*(\d+)\s*,\s*(\d+)\s*[\])]\s*:?\s*(?=\w*\s?loss)", re.IGNORECASE)
 _BOOSTING = re.compile(r"^\s*(?:\[(?P<at>\d+)\](?=[\t ])|(?P<at2>\d+):\s(?=\s*(?:learn|test|train)))")
 _LEADING_RATIO = re.compile(r"^\W*(?P<at>\d+)\s*/\s*(?P<of>\d+)(?=\s)")
@@ -140,6 +144,18 @@ _LEADING_RATIO = re.compile(r"^\W*(?P<at>\d+)\s*/\s*(?P<of>\d+)(?=\s)")
 _COCO = re.compile(
     r"Average (?:Precision|Recall)\s*\((?P<kind>A[PR])\)\s*@\[\s*IoU=(?P<iou>[\d.:]+)\s*\|\s*area=\s*(?P<area>\w+)\s*\|"
     r"\s*maxDets=\s*(?P<dets>\d+)\s*\]\s*=\s*(?P<at>-?\d+\.?\d*|nan)"
+)
+
+_ACCURACY_OF = re.compile(
+    rf"(?P<key>accuracy|error|loss) of (?:the )?[\w -]{{1,40}}? on (?:the )?[\d,]+ (?P<phase>test|val\w*|train\w*) \w+\s*[:=]\s*"
+    rf"(?P<at>{NUMBER})\s*(?P<percent>%?)",
+    re.IGNORECASE,
+)
+_NAME_BESIDE = re.compile(rf"^\W*[|]\s*(?P<key>[^|]*[^\W\d][^|]*?)\s*\|\s*(?P<at>{NUMBER}|nan|inf)\s*\|?\s*$")
+_TRAIN_AND_VAL = re.compile(r"\(?(?<![a-z])(train\w*|tr)\s*[/|]\s*(val\w*|test|dev)\)?", re.IGNORECASE)
+_DARKNET = re.compile(
+    rf"^\s*(?:\([^()]*\)\s*)?(?P<step>\d+)(?:/\d+)?:\s*(?P<loss>{NUMBER}|-?nan),\s*(?P<mean>{NUMBER}|-?nan) avg(?: loss)?,"
+    rf"\s*(?P<rate>{NUMBER}) rate"
 )
 
 _METRIC = re.compile(
@@ -152,17 +168,19 @@ _METRIC = re.compile(
 )
 _SETTINGS = re.compile(
     r"\b(?:Namespace|\w*Config|TrainingArguments|Arguments|Trainer|Sequential|ModuleList|Parameter Group \d+|AdamW?|SGD)\("
-    r"|^\W*(?:hyper-?parameters?|args|arguments|config(?:uration)?|options|settings)\W",
+    r"|^\s*\(\w+\): \w+\(|^\W*(?:hyper-?parameters?|args|arguments|config(?:uration)?|options|settings)\W",
     re.IGNORECASE,
 )
 _OVERFLOW = re.compile(r"overflow", re.IGNORECASE)
 
-_WRAP = re.compile(r"(?:(?:tensor|array|(?:np|numpy|torch|jnp)\.\w+|float|DeviceArray|Array)\()?[\[(\s'\"]*$")
+_WRAP = re.compile(r"(?:[\[(\s'\"]|(?<!\w)(?:tensor|array|(?:np|numpy|torch|jnp)\.\w+|float|DeviceArray|Array)\()*$")
 _SEPARATOR = re.compile(r"(?:\s*(?::\s*=|[:=]=?|->|=>|→|：|＝)\s*|\s*,\s*|\s+)$")
 _QUOTED_KEY = re.compile(r"(?:\"([^\"]{1,80})\"|'([^']{1,80})')$")
 _KEY_WORD = r"(?:[^\W\d][^\s:=,;|(){}\[\]\"<>]*(?:\([^()]{0,40}\)|\[[^\[\]]{0,20}\])*)"
 _KEY = re.compile(rf"{_KEY_WORD}(?: {{1}}(?:{_KEY_WORD}|\([^()]{{1,20}}\))){{0,4}}$")
 _HARD = re.compile(r"[,;|\t{}<>\"，；、。：]|\s{2,}|\s[-–—•*>]+\s|[:=→]\s|[\])](?=\s)|'s?,\s")
+_PARENTHESES = re.compile(r"\([^()]*\)")
+_ECHO = re.compile(r"\b(?:best|better|improved?|highest|lowest|record|saved?|saving)\b", re.IGNORECASE)
 _NESTED = re.compile(r":\s*\{")
 _FILE = re.compile(r"[\\/].*\.\w{1,5}$|\.(?:py|cpp|cc|cu|c|h|so|js)$")
 _NO_KEYS = frozenset({"cuda", "v_num", "device", "line", "pid", "port", "errno", "exitcode", "rank", "local_rank", "seed"})
@@ -255,7 +273,7 @@ def strip_colours(text: str) -> str:
     """Return the line with terminal colours and box drawing blanked, every character in its place."""
     if "\x1b" in text or "m" in text:
         text = _COLOURS.sub(_blank, text)
-    return text if text.isascii() else _BOX.sub(" ", text)
+    return text if text.isascii() else _BOX.sub(" ", text.translate(_UPRIGHT))
 
 
 def relieve(text: str) -> str:
@@ -284,6 +302,15 @@ def read_line(text: str) -> Line:
     if coco:
         _read_coco(coco, line)
         return line
+    darknet = _DARKNET.match(text)
+    if darknet:
+        _read_darknet(darknet, line)
+        return line
+    for pattern in (_ACCURACY_OF, _NAME_BESIDE):
+        stated = pattern.search(text)
+        if stated:
+            _read_stated(stated, line)
+            return line
     if _OVERFLOW.search(text) or _SETTINGS.search(text):
         return line
     work = _take_rank(text, line)
@@ -346,6 +373,28 @@ def _read_coco(match: re.Match[str], line: Line) -> None:
     line.plain = False
 
 
+def _read_darknet(match: re.Match[str], line: Line) -> None:
+    line.step = Place(int(match["step"]), match.span("step"))
+    line.absolute = True
+    for group, key in (("loss", "loss"), ("mean", "avg loss"), ("rate", "rate")):
+        value = number(match[group])
+        line.slots.append(Slot(key, value, _how(value), match.span(group), (0, 0)))
+
+
+def _read_stated(match: re.Match[str], line: Line) -> None:
+    """Take the one value of a line whose whole wording is known."""
+    groups = match.groupdict()
+    value = number(match["at"])
+    percent = bool(groups.get("percent"))
+    how: How = "percent" if percent else _how(value)
+    key = match["key"]
+    line.slots.append(Slot(key, value / 100 if percent else value, how, match.span("at"), match.span("key")))
+    phase = _PHASES.get((groups.get("phase") or "").lower(), "")
+    line.test = phase == "test"
+    if phase in {"train", "val"}:
+        line.phase = "train" if phase == "train" else "val"
+
+
 def _take_rank(text: str, line: Line) -> str:
     found = _RANK.match(text)
     if not found:
@@ -368,18 +417,22 @@ def _take_places(work: str, line: Line) -> str:
         line.group_span = group.span(2)
         work = _erase(work, *group.span())
     work = _take_epoch(work, line)
-    if line.step is None:
+    if line.step is None or _COUNTS_ALL.search(work):
         work = _take_step(work, line)
     return work
 
 
 def _take_epoch(work: str, line: Line) -> str:
-    boxes = _TWO_BOXES.match(work)
+    boxes = _TWO_BOXES.search(work, 0, 120)
     if boxes:
         line.epoch = Place(int(boxes[1]), boxes.span(1), int(boxes[2]), boxes.span(2))
         line.step = Place(int(boxes[3]), boxes.span(3), int(boxes[4]), boxes.span(4))
         line.inner = True
         return _erase(work, *boxes.span())
+    numbered = _NUMBERED_PASS.search(work, 0, 120)
+    if numbered:
+        line.epoch = Place(int(numbered["at"]), numbered.span("at"))
+        return _erase(work, *numbered.span("at"))
     pair = _PAIR.match(work)
     if pair:
         line.epoch = Place(int(pair[1]), pair.span(1))
@@ -433,6 +486,8 @@ def _take_step(work: str, line: Line) -> str:
             continue
         if chosen is None or _ABSOLUTE.search(word):
             chosen = found
+    if line.step is not None and (chosen is None or not _ABSOLUTE.search(chosen["word"].lower())):
+        return work
     if chosen is None:
         chosen = _BATCHES.search(work) or _BOXED.search(work)
         if chosen is None and line.epoch is None:
@@ -440,6 +495,10 @@ def _take_step(work: str, line: Line) -> str:
     if chosen is None:
         return work
     line.step = _place(chosen)
+    if chosen.re is _LEADING_RATIO and line.step.at == line.step.of:
+        # "40/40 - 3s - loss: 0.7": all batches of an epoch
+        line.step = None
+        return _erase(work, *chosen.span())
     named = chosen.re is _STEP
     word = chosen["word"].lower() if named else ""
     line.absolute = _ABSOLUTE.search(word) is not None
@@ -472,10 +531,15 @@ def _take_phase(text: str, work: str, line: Line, bar_end: int) -> None:
         found = [stated[1].lower()]
     else:
         found = [m[1].lower() for m in _PHASE.finditer(work[: min(first, 300)])]
-        # "Epoch(val) [1][20/50]" was taken off together with the epoch
-        if not found and line.epoch is not None:
-            found = [m[1].lower() for m in re.finditer(r"[(\[](train|val|valid|eval|test)[)\]]", text[:80], re.IGNORECASE)]
+        # "Epoch(val) [1][20/50]" was taken off together with the epoch; "[VAL]" may close the line
+        if not found:
+            found = [m[1].lower() for m in _BOXED_PHASE.finditer(text)]
+        if not found and "Saving dict for global step" in text:
+            found = ["val"]
     phases = [_PHASES.get(word, "val") for word in found]
+    if len(line.slots) == 1 and _ECHO.search(text[:first]) and not _ECHO.search(line.slots[0].key):
+        # "New best model saved (Dice: 0.81)" repeats a value: no point of its own
+        line.slots[0].key = f"best {line.slots[0].key}"
     if _share_out(work, line):
         return
     if not phases:
@@ -527,8 +591,10 @@ def _read_pairs(text: str, work: str, line: Line) -> None:
         start = found.start()
         gap_start = max(end, start - _LONGEST_GAP)
         key, key_span, listed = _name_before(text, work, gap_start, start, _follows(work, found.end()))
-        position = end = found.end()
+        position = found.end()
         if not key:
+            if found[0][-1].isdigit() or found[0][-1] == ".":
+                end = position
             continue
         if listed:
             close = work.find("]", position)
@@ -577,7 +643,8 @@ def _name_before(
             return none
     key = text[start + found.start() : start + found.end()]
     a, b = start + found.start(), start + found.end()
-    if kind in {",", " "} and not (is_metric(key) or (kind == " " and closed and hard and body[hard - 1] in "|,\t" and " " not in key)):
+    tail = " ".join(_PARENTHESES.sub("", key).split()[-2:])
+    if kind in {",", " "} and not (is_metric(tail) or (kind == " " and closed and hard and body[hard - 1] in "|,\t" and " " not in key)):
         return none
     if kind in {",", " "} and opened.lstrip().startswith("(") and not is_metric(key):
         return none
@@ -636,9 +703,18 @@ def _read_value(work: str, found: re.Match[str], key: str, key_span: Span, line:
     if rest.lstrip(" '\"")[:1] == "%":
         line.slots.append(Slot(key, value / 100, "percent", found.span(), key_span))
         return end
-    of = re.match(r"\s*/\s*(\d[\d,]*)(?![\w.])", rest)
+    of = re.match(r"\s*[/|]\s*(\d[\d,]*(?:\.\d+)?)(?![\w.])", rest)
     if of:
         total = number(of[1])
+        both = _TRAIN_AND_VAL.search(key)
+        if both:
+            rest = _TRAIN_AND_VAL.sub("", key).strip(" :")
+            second = (end + of.start(1), end + of.end(1))
+            line.slots.append(Slot(f"train {rest}", value, _how(value), found.span(), key_span))
+            line.slots.append(Slot(f"val {rest}", total, _how(total), second, key_span))
+            return second[1]
+        if not (found[0].replace(",", "").isdigit() and of[1].replace(",", "").isdigit()):
+            total = 0
         if total > 0 and 0 <= value <= total and is_metric(key):
             second = (end + of.start(1), end + of.end(1))
             line.slots.append(Slot(key, value / total, "ratio", found.span(), key_span, second))

@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from imbalance_doctor.evidence import Phase
 from imbalance_doctor.sources.logs._text_grammar import is_metric, number
 
-__all__ = ["Row", "Table", "is_numeric_row", "read_header"]
+__all__ = ["Row", "Table", "is_numeric_row", "read_header", "unfinished"]
 
 _CELL_NUMBER = re.compile(
     r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf)", re.IGNORECASE | re.ASCII
 )
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
 _RATIO = re.compile(r"(\d+)/(\d+)", re.ASCII)
-_BAR = re.compile(r":?\s*\d+%\s?\|.*$|:?\s*\d+%\s[━╸╺─ ]+.*$")
+_PREFIX = re.compile(
+    r"^.{0,120}?\bcopypaste: |^\W{0,2}\d[\d/:.,T -]{6,30}.{0,80}?\b(?:INFO|DEBUG|WARNING)\b[\s\]:>|-]*(?=\S)"
+)
+_BAR = re.compile(r":?\s*(?<![\d.])(?P<share>\d{1,3})%(?:\||\s+(?=\d+/\d+\s)).*$")
 _WIDE = re.compile(r"\s{2,}|\t")
 _NAME = re.compile(r"[^\W\d_]|^$|^#$")
 _VALUE_LIKE = re.compile(r"(?<![\w@.:/(-])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.:])", re.ASCII)
-_EPOCHS = frozenset({"epoch", "ep", "epochs", "", "#", "index"})
-_STEPS = frozenset({"step", "iter", "iteration", "steps", "iterations", "global_step", "batch"})
+_EPOCHS = frozenset({"epoch", "e", "ep", "epochs"})
+_INDEX = frozenset({"", "#", "index"})
+_STEPS = frozenset({"#", "step", "iter", "iteration", "steps", "iterations", "global_step", "batch"})
 _LABELS = frozenset({"class", "label", "category", "name", "classes"})
 _LOSS_TERMS = frozenset({"box", "obj", "cls", "dfl", "seg", "giou", "pose", "kobj"})
 _REPORT = {"precision", "recall", "f1-score", "support"}
@@ -62,7 +66,8 @@ class Table:
 
     def read(self, text: str) -> Row | None:
         """Read a row below this header; None when the line is none."""
-        cells = _split(_BAR.sub("", text), self.separator)
+        text = _BAR.sub("", _PREFIX.sub("", text))
+        cells = _split(text, self.separator)
         if self.report:
             return self._read_report(cells)
         names = self._names_for(cells)
@@ -76,12 +81,11 @@ class Table:
         for column, (name, cell) in enumerate(zip(names, cells, strict=True)):
             lowered = name.lower()
             value = _cell(cell, self.separator)
-            if lowered in _EPOCHS and (name or column == 0):
-                ratio = _RATIO.fullmatch(cell)
+            ratio = _RATIO.fullmatch(cell)
+            if lowered in _EPOCHS or (column == 0 and lowered in _INDEX and value is not None and value == int(value)):
                 row.epoch = float(ratio[1]) if ratio else value
                 row.epochs = float(ratio[2]) if ratio else None
             elif lowered in _STEPS:
-                ratio = _RATIO.fullmatch(cell)
                 row.step = float(ratio[1]) if ratio else value
             elif lowered in _LABELS or (column == 0 and value is None and cell):
                 label = cell
@@ -118,11 +122,22 @@ class Table:
         return row
 
 
-def read_header(text: str) -> Table | None:
-    """Return the table that a line of column names begins; None when the line is no header."""
-    text = _BAR.sub("", text).rstrip(": ")
+def read_header(text: str, above: str = "") -> Table | None:
+    """Return the table that a line of column names begins; None when the line is no header.
+
+    Parameters
+    ----------
+    above
+        The line before: some consoles set a column name in two lines.
+    """
+    text = _BAR.sub("", _PREFIX.sub("", text)).rstrip(": ")
     separator = _separator_of(text)
     names = _split(text, separator)
+    if separator == "|" and _separator_of(above) == "|":
+        upper = _split(above, separator)
+        if len(upper) == len(names) and any(upper) and "" in names and not is_numeric_row(upper):
+            names = [f"{a} {b}".strip() for a, b in zip(upper, names, strict=True)]
+            return Table(names, names, separator)
     if not 3 <= len(names) <= _MOST_COLUMNS:  # noqa: PLR2004
         return None
     if any(len(n) > _LONGEST_NAME or not _NAME.search(n) or _VALUE_LIKE.search(n) or "=" in n for n in names):
@@ -130,8 +145,8 @@ def read_header(text: str) -> Table | None:
     if any(": " in n or n.endswith(":") for n in names):
         return None
     lowered = {n.lower() for n in names}
-    measured = sum(is_metric(n) for n in names)
-    placed = bool(lowered & (_EPOCHS | _STEPS | _LABELS) - {""}) or "" in names[:1]
+    measured = sum(is_metric(n) or n.lower() in _LOSS_TERMS for n in names)
+    placed = bool(lowered & (_EPOCHS | _STEPS | _LABELS)) or "" in names[:1]
     if measured < 1 or (measured < 2 and not placed):  # noqa: PLR2004
         return None
     if lowered >= _REPORT:
@@ -145,6 +160,12 @@ def read_header(text: str) -> Table | None:
     if phase:
         names, narrow = _detector_names(names, phase), _detector_names(narrow, phase)
     return Table(names, narrow, separator, phase)
+
+
+def unfinished(text: str) -> bool:
+    """Tell whether the row ends in a progress bar that is not full yet: a later redraw replaces it."""
+    bar = _BAR.search(text)
+    return bar is not None and int(bar["share"]) < 100  # noqa: PLR2004
 
 
 def is_numeric_row(cells: list[str]) -> bool:

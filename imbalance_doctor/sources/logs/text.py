@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ from imbalance_doctor.errors import InputError
 from imbalance_doctor.evidence import Phase
 from imbalance_doctor.sources.logs import _text_grammar as grammar
 from imbalance_doctor.sources.logs._text_hints import ClassCounts, find_crash, find_hints
-from imbalance_doctor.sources.logs._text_table import Row, Table, is_numeric_row, read_header
+from imbalance_doctor.sources.logs._text_table import Row, Table, is_numeric_row, read_header, unfinished
 from imbalance_doctor.sources.logs.base import LogFile, LogReader, Options, Parsed, Record, Template
 
 __all__ = ["Text", "TextFollower"]
@@ -37,12 +38,13 @@ _FEW_BARS = 3
 _MOST_REDRAWS = 400
 _MOST_EARLY = 5_000
 _MOST_HISTORIES = 64
+_MOST_TURNS = 100
+_FULL_PER_TURN = 4_000
 _SURVIVED = 3  # records after an exception that show the run went on
 
 # what differs between lines of one shape: digits, signs, padding and how full a bar is
 _DROP = b"0123456789.+-eE #\t" + "█▏▎▍▌▋▊▉━╸╺─".encode()
 _TOKEN = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-_REDRAW = re.compile(rb"[\r\x08]+")
 _BAR_COUNT = re.compile(rb"%\|[^|]{0,400}\|\s*([\d.]+)[kMG]?/([\d.]+)")
 _STEP_BAR = re.compile(rb"^[^\w\[]*(?:\x1b?\[[0-9;]*m|\s)*(\d+)/(\d+)(?:\x1b?\[[0-9;]*m|\s)*(?:\[[=>.\s-]|[^\x00-\x7f]|\x1b|=|\[\d+m)")
 _HAS_DIGIT = re.compile(r"\d|nan|inf|n/a", re.IGNORECASE)
@@ -149,8 +151,10 @@ class _Shape:
         By the numbers that belong to names: ``Class 1 recall`` and ``Class 2 recall`` share a skeleton.
     literals
         Ordinals of those numbers.
+    names
+        What finds a layout's names in a line, by the same numbers: a regular expression.
     check
-        Tells whether a line has the names of the only layout there is.
+        Tells whether a line has the names of a known layout; None where names hold no digits.
     wait
         Lines still to be skipped.
     """
@@ -158,6 +162,7 @@ class _Shape:
     tokens: int = 0
     layouts: dict[tuple[str, ...], _Layout] = field(default_factory=dict)
     literals: tuple[int, ...] = ()
+    names: dict[tuple[str, ...], bytes] = field(default_factory=dict)
     check: Callable[[bytes], object] | None = None
     bar: bool = False
     silent: bool = False
@@ -168,7 +173,20 @@ class _Shape:
     read: int = 0
     every: int = 1
     wait: int = 0
-    held: tuple[bytes, int] | None = None
+    held: deque[tuple[bytes, int]] = field(default_factory=lambda: deque(maxlen=1))
+
+
+    def join(self, other: _Shape) -> None:
+        """Take over the layouts of lines with the same skeleton under other names."""
+        self.layouts |= other.layouts
+        self.names |= other.names
+        self.val |= other.val
+        self.wait = 0
+        self.make_check()
+
+    def make_check(self) -> None:
+        names = [name for name in self.names.values() if name]
+        self.check = re.compile(b"|".join(names[:_MOST_TURNS]), re.DOTALL).search if names else None
 
 
 @dataclass(slots=True)
@@ -224,6 +242,8 @@ class TextFollower:
         self._templates: dict[tuple[Phase, tuple[str, ...]], _Seen] = {}
         self._out: list[Record] = []
         self._table: Table | None = None
+        self._row: Row | None = None
+        self._above = ""
         self._counts = ClassCounts()
         # where the log stands
         self._epoch: float | None = None
@@ -233,6 +253,7 @@ class TextFollower:
         self._section: Phase = ""
         self._inner_epoch: float | None = None
         self._inner_last = 0.0
+        self._stride = 0.0
         self._base = 0.0
         self._per_epoch: float | None = None
         # progress bars
@@ -270,9 +291,10 @@ class TextFollower:
         if self._tail.strip():
             self._read([self._tail], redraws=True)
             self._tail = b""
-        held = [(s.held[1], s.held[0], s) for s in self._known.values() if s.held is not None]
+        held = [(number, line, shape) for shape in self._known.values() for line, number in shape.held]
         for number, line, shape in sorted(held, key=lambda item: item[0]):
-            shape.held = None
+            shape.wait = 0
+            shape.held.clear()
             self._known_line(shape, line, number)
         self._flush_bar()
         self._release(expand=True)
@@ -325,7 +347,7 @@ class TextFollower:
                 if shape.wait and (shape.check is None or shape.check(line)):
                     shape.wait -= 1
                     shape.count += 1
-                    shape.held = (line, number)
+                    shape.held.append((line, number))
                     skipped = shape
                     continue
                 if shape.silent:
@@ -345,7 +367,10 @@ class TextFollower:
         self._number = number
 
     def _redrawn(self, line: bytes, number: int) -> None:
-        for part in _REDRAW.split(line):
+        parts = line.replace(b"\x08", b"\r").split(b"\r")
+        if self._bars >= _FEW_BARS and len(parts) > _FEW_BARS and b"%|" in line:
+            parts = _last_of_runs(parts)
+        for part in parts:
             if not part or part.isspace():
                 continue
             shape = self._known.get(part.translate(None, _DROP))
@@ -371,22 +396,36 @@ class TextFollower:
         if layout is None:
             self._learn(line, text, number)
             return
-        shape.held = None
+        shape.held.clear()
         shape.read += 1
-        if shape.read > FULL and not shape.val and len(shape.layouts) == 1 and not layout.header:
-            if shape.read > FULL * (shape.every.bit_length() + 1):
-                shape.every *= 2
-            shape.wait = max(1, 2 * shape.every - 1)
+        if shape.read > FULL and not shape.val and not layout.header:
+            self._thin(shape)
         self._emit(layout, tokens, text, number, at)
+
+    def _thin(self, shape: _Shape) -> None:
+        """Let lines go by unread: one in two, then one in four, ...
+
+        Lines that take turns (one per class) are read and skipped in whole rounds.
+        """
+        turns = len(shape.layouts)
+        full = max(FULL, _FULL_PER_TURN * turns)
+        if turns > _MOST_TURNS or shape.read <= full or shape.read % turns:
+            return
+        if shape.read > full * (shape.every.bit_length() + 1):
+            shape.every *= 2
+        shape.wait = (2 * shape.every - 1) * turns
+        if shape.held.maxlen != turns:
+            shape.held = deque(maxlen=turns)
 
     def _catch_up(self, shape: _Shape) -> None:
         """Let the newest skipped line say where the log stands."""
-        if shape.held is None:
+        if not shape.held:
             return
-        tokens = _TOKEN.findall(_text(shape.held[0]))
+        line, number = shape.held[-1]
+        tokens = _TOKEN.findall(_text(line))
         layout = next(iter(shape.layouts.values()))
         if len(tokens) == shape.tokens:
-            self._position(layout, tokens, shape.held[1])
+            self._position(layout, tokens, number)
 
     def _emit(self, layout: _Layout, tokens: list[str], text: str, number: int, at: float | None = None) -> None:
         if layout.group_word:
@@ -464,12 +503,14 @@ class TextFollower:
             scale = self._per_epoch / total if self._per_epoch and total else 1.0
             return self._base + step * scale
         if epoch is not None and epoch == int(epoch) and not layout.absolute:
-            before = self._inner_epoch
-            again = step < self._inner_last or (step == self._inner_last and not layout.header)
+            before, last = self._inner_epoch, self._inner_last
+            if before == epoch and step > last:
+                self._stride = step - last
+            again = step < last or (step == last and not layout.header)
             if before is not None and epoch < before:
                 self._base = 0.0
             elif before is not None and epoch > before and again:
-                self._base += total * (epoch - before) if total else self._inner_last
+                self._base += total * (epoch - before) if total else last + self._stride - step
             self._inner_epoch, self._inner_last = epoch, step
             if layout.inner:
                 self._per_epoch = total
@@ -496,7 +537,8 @@ class TextFollower:
             return
         find_hints(plain, self.hints)
         self._counts.add(plain[:_LONGEST_PATTERN_LINE])
-        table = read_header(plain)
+        table = read_header(plain, self._above)
+        self._above = plain if "|" in plain else ""
         if table is not None:
             self._flush_bar()
             self._table = table
@@ -524,10 +566,11 @@ class TextFollower:
             bar = not found.after_bar and _bar_count(line) is not None
             if shape is not None:
                 shape.bar = bar
+                if bar:
+                    layout.step = layout.steps = -1
                 known = self._known.get(skeleton)
                 if known is not None and known.literals == shape.literals and known.tokens == shape.tokens:
-                    known.layouts |= shape.layouts
-                    known.check, known.wait = None, 0
+                    known.join(shape)
                     shape = known
                 else:
                     self._remember(skeleton, shape)
@@ -564,6 +607,9 @@ class TextFollower:
         row = self._table.read(plain)
         if row is None or (not row.values and row.epoch is None):
             return False
+        if unfinished(plain) or row == self._row:
+            return True
+        self._row = row
         self._flush_bar()
         self._place_row(row)
         if row.values:
@@ -800,6 +846,27 @@ def _without_prefix(text: str) -> str:
     return text.strip()
 
 
+def _last_of_runs(parts: list[bytes]) -> list[bytes]:
+    """Drop the redraws of a bar that its next redraw replaces."""
+    kept: list[bytes] = []
+    label, percent = None, -1
+    for part in parts:
+        at = part.find(b"%|")
+        done = part[at - 3 : at].strip() if at >= 3 else b""  # noqa: PLR2004 - "100"
+        if not done.isdigit() or part.rstrip()[-1:] != b"]":
+            label = None
+            if part:
+                kept.append(part)
+            continue
+        if label is not None and int(done) >= percent and part.startswith(label):
+            kept[-1] = part
+        else:
+            label = part[: at - 3]
+            kept.append(part)
+        percent = int(done)
+    return kept
+
+
 def _bar_count(line: bytes) -> tuple[float, float, bool] | None:
     """Return where a progress bar stands, its total, and whether it is one of Keras' kind."""
     found = _BAR_COUNT.search(line)
@@ -895,13 +962,12 @@ def _shape_of(found: grammar.Line, text: str) -> tuple[_Shape | None, _Layout, l
     shape = _Shape(tokens=len(spans), literals=literals)
     shape.layouts[tuple(tokens[i] for i in literals)] = layout
     shape.val = layout.val or any(re.search(r"val|test|dev|eval", key, re.IGNORECASE) for key in layout.keys)
-    if literals:
-        shape.check = _checker([tokens[i] for i in literals])
+    named = [text[a:b] for a, b in sorted({s.key_span for s in found.slots}) if any(c.isdigit() for c in text[a:b])]
+    if part:
+        named.insert(0, text[max(0, found.part_span[0] - 6) : found.part_span[1] + 1])
+    shape.names[tuple(tokens[i] for i in literals)] = b".*?".join(re.escape(name.encode()) for name in named)
+    shape.make_check()
     return shape, layout, tokens
-
-
-def _checker(literals: list[str]) -> Callable[[bytes], object]:
-    return re.compile(b".*?".join(re.escape(t.encode()) for t in literals), re.DOTALL).search
 
 
 def _ordinal_slot(
