@@ -27,6 +27,53 @@ NORMAL = 1.4826
 """Standard deviation of a normal variable over its median absolute deviation."""
 
 
+class Course(NamedTuple):
+    """The course of a series without its noise.
+
+    Attributes
+    ----------
+    series
+        What it was taken from.
+    values
+        Its finite values, or medians of neighbours where there are more than `POINTS`. float64 [N].
+    level
+        Running median of `values` over about a tenth of the curve, three at least; of fewer than six values,
+        the values themselves. float64 [K].
+    at
+        Index into the series of the middle of each level. int64 [K].
+    """
+
+    series: Series
+    values: Values
+    level: Values
+    at: NDArray[np.int64]
+
+    @property
+    def start(self) -> float:
+        """The first level."""
+        return float(self.level[0])
+
+    @property
+    def end(self) -> float:
+        """The last level."""
+        return float(self.level[-1])
+
+    @property
+    def highest(self) -> int:
+        """Index of the highest level."""
+        return int(self.level.argmax())
+
+    @property
+    def lowest(self) -> int:
+        """Index of the lowest level."""
+        return int(self.level.argmin())
+
+    def after(self, index: int) -> Values:
+        """Return the values from the middle of a level on."""
+        first = index + (len(self.values) - len(self.level)) // 2
+        return self.values[first:]
+
+
 class Trend(NamedTuple):
     """How steadily a curve rises.
 
@@ -66,6 +113,24 @@ def reduced(values: Values, points: int = POINTS) -> Values:
     return np.array([np.median(values[a:b]) for a, b in pairwise(ends)])
 
 
+def course(series: Series) -> Course | None:
+    """Return the course of a series; None where no value is finite."""
+    import numpy as np
+
+    places = np.flatnonzero(np.isfinite(series.values))
+    count = len(places)
+    if not count:
+        return None
+    if count > POINTS:
+        ends = np.arange(POINTS + 1) * count // POINTS
+        places = places[(ends[:-1] + ends[1:]) // 2]
+    values = reduced(series.values)
+    width = 2 * max(1, len(values) // 20) + 1 if len(values) >= 6 else 1  # noqa: PLR2004
+    level = np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=-1)
+    half = width // 2
+    return Course(series, values, level, places[half : len(values) - half])
+
+
 def median(values: Values) -> float | None:
     """Return the median of the finite values; None where there is none."""
     import numpy as np
@@ -100,6 +165,23 @@ def noise(values: Values) -> float | None:
     if len(values) < 4:  # noqa: PLR2004
         return None
     return NORMAL * float(np.median(np.abs(np.diff(values, 2)))) / math.sqrt(6)
+
+
+def roughness(values: Values) -> float | None:
+    """Return the standard deviation of a curve around its own course by the mean instead of the median.
+
+    More careful than `noise` where values repeat or are few: it is 0 on a straight line alone.
+
+    >>> import numpy as np
+    >>> roughness(np.array([1.0, 1.0, 1.0, 2.0, 1.0, 1.0, 1.0])) > 0.3
+    True
+    """
+    import numpy as np
+
+    values = finite(values)
+    if len(values) < 4:  # noqa: PLR2004
+        return None
+    return math.sqrt(math.pi / 12) * float(np.mean(np.abs(np.diff(values, 2))))
 
 
 def part(values: Values, start: float, stop: float = 1.0) -> Values:

@@ -181,3 +181,41 @@ def test_a_span_tells_steps_and_lines():
 )
 def test_parts_hold_at_least_one_value(start, stop, expected):
     assert curves.part(np.arange(9.0), start, stop).tolist() == expected
+
+
+@given(numbers)
+def test_roughness_is_the_mean_bend(values):
+    bends = [a - 2 * b + c for a, b, c in zip(values, values[1:], values[2:], strict=False)]
+    twin = statistics.fmean(map(abs, bends)) * math.sqrt(math.pi / 2) / math.sqrt(6)
+    assert curves.roughness(np.array(values)) == pytest.approx(twin, abs=1e-9)
+
+
+def test_roughness_of_normal_noise_is_its_deviation():
+    drawn = np.random.default_rng(5).normal(0, 3, 20_000)
+    assert curves.roughness(drawn) == pytest.approx(3, rel=0.03)
+    assert curves.roughness(TOO_FEW) is None
+
+
+@given(st.lists(st.one_of(st.floats(-100, 100), st.just(math.nan)), min_size=1, max_size=60))
+def test_a_course_is_the_running_median_of_the_finite_values(values):
+    places = [i for i, v in enumerate(values) if math.isfinite(v)]
+    found = curves.course(series(values))
+    if not places:
+        assert found is None
+        return
+    kept = [values[i] for i in places]
+    half = max(1, len(kept) // 20) if len(kept) >= 6 else 0
+    middles = range(half, len(kept) - half)
+    assert found.level.tolist() == [statistics.median(kept[i - half : i + half + 1]) for i in middles]
+    assert found.at.tolist() == [places[i] for i in middles]
+    assert found.start == found.level[0]
+    assert found.end == found.level[-1]
+    assert found.level[found.highest] == max(found.level)
+    assert found.level[found.lowest] == min(found.level)
+    assert found.after(found.lowest).tolist() == kept[found.lowest + half :]
+
+
+def test_the_course_of_a_long_series_knows_its_places():
+    found = curves.course(series(np.arange(10_000.0)))
+    assert len(found.values) == curves.POINTS
+    assert found.level == pytest.approx(found.at, abs=1)
