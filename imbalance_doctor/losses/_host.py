@@ -68,10 +68,10 @@ def logistic(z: np.ndarray) -> np.ndarray:
 
 
 def turned(scores: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the scores [M, C] of one class after the other, [M], valid until the next."""
+    """Yield a copy of the scores [M, C] of one class after the other, [M], valid until the next."""
     rows, classes = scores.shape
     if classes == 1:
-        yield np.ascontiguousarray(scores[:, 0])
+        yield scores[:, 0].copy()
         return
     buffer = np.empty((min(_COLUMNS, classes), rows), dtype=scores.dtype)
     for left in range(0, classes, _COLUMNS):

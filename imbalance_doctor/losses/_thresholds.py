@@ -239,23 +239,26 @@ class Slopes(NamedTuple):
         return Slopes(self.place[index], self.column[index], self.value[index])
 
 
+class _Known(NamedTuple):
+    """What :func:`known_gradient` is given."""
+
+    loss: Tensor
+    live: int
+    slopes: Slopes
+    anchor: Anchor | None
+    fate: Tensor | None
+
+
 class _KnownGradient(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        scores: Tensor,
-        loss: Tensor,
-        live: int,
-        slopes: Slopes,
-        anchor: Anchor | None,
-        fate: Tensor | None,
-    ) -> Tensor:
-        ctx.save_for_backward(*slopes, fate, *((scores[:live], *anchor) if anchor else ()))
-        ctx.live, ctx.shape = live, scores.shape
-        return loss.clone()
+    def forward(ctx: Any, scores: Tensor, known: _Known) -> Tensor:
+        anchor = (scores[: known.live], *known.anchor) if known.anchor else ()
+        ctx.save_for_backward(*known.slopes, known.fate, *anchor)
+        ctx.live, ctx.shape = known.live, scores.shape
+        return known.loss
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
         if torch.is_grad_enabled():  # create_graph: cheaper to see here than with once_differentiable
             raise RuntimeError("this loss has no second derivatives: its gradient is computed with its value")
         place, column, value, fate, *anchor = ctx.saved_tensors
@@ -270,7 +273,7 @@ class _KnownGradient(torch.autograd.Function):
             out = torch.where(fate == 1, out, fate)
         if live < rows:
             out = torch.cat([out, out.new_zeros(rows - live, classes)])
-        return out, None, None, None, None, None
+        return out, None
 
 
 def known_gradient(
@@ -303,9 +306,8 @@ def known_gradient(
     """
     if live < scores.shape[0]:
         slopes = slopes.take(slopes.place < live * scores.shape[1])
-    result: Tensor = _KnownGradient.apply(  # type: ignore[no-untyped-call]
-        scores, loss, live, slopes, anchor, fate
-    )
+    known = _Known(loss, live, slopes, anchor, fate)
+    result: Tensor = _KnownGradient.apply(scores, known)  # type: ignore[no-untyped-call]
     return result
 
 

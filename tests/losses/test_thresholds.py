@@ -72,6 +72,24 @@ def test_quantiles_of_long_rows_by_partition():
     assert all(map(math.isnan, _host.quantiles(values, levels, "higher")))
 
 
+def test_an_unrepresentative_sample_is_noticed():
+    """Every 32nd score is sampled; here these are the only small ones, or none of them is."""
+    for sampled, others in ((0.0, 1.0), (1.0, 0.0)):
+        values = others + np.random.default_rng(0).random(20_000)
+        values[::32] += sampled - others
+        for level in (0.001, 0.02, 0.5, 0.98, 0.999):
+            wanted = np.quantile(values, level, method="higher")
+            assert _host.quantiles(values, [level], "higher") == [wanted]
+
+
+@pytest.mark.parametrize("classes", [1, 20])
+def test_quantiles_leave_the_scores_alone(classes):
+    scores, positive = sample(0, 3000, classes)
+    before = scores.clone()
+    th.column_quantiles(scores, [0.1, 0.9], "linear", without=th.entries(positive, None, None, scores.dtype))
+    assert torch.equal(scores, before)
+
+
 def test_repeated_rows_and_weights_agree():
     scores, _ = sample(0, 30)
     weight = torch.randint(1, 2, (30,)).double()
@@ -227,6 +245,19 @@ def test_pairs_on_the_grid_are_the_pairs(queries, sources, span, shift, seed):
 
 
 # -- gradients ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_class_without_positives_has_no_gradient_and_one_with_nan_nothing_else(form):
+    scores, positive = sample(8, 60, 3)
+    positive[:, 0] = False
+    scores[4, :2] = torch.nan
+    loss, valid, gradient = solved(form, scores, positive)
+    assert valid.tolist() == [False, True, True]
+    assert loss.isnan().tolist() == [True, True, False]
+    assert (gradient[:, 0] == 0).all()
+    assert gradient[:, 1].isnan().all()
+    assert gradient[:, 2].isfinite().all()
 
 
 @pytest.mark.parametrize("form", ["recall_plain", "trapezoid_plain"])
