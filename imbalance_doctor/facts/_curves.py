@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from imbalance_doctor.evidence import Series
 
     Values = NDArray[np.float64]
+    Orders = NDArray[np.int64]
+    Flags = NDArray[np.bool_]
 
 POINTS = 200
 """Medians a long curve is reduced to before its points are compared in pairs."""
