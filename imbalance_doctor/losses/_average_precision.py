@@ -53,13 +53,12 @@ def small(
         return None
     x, row = scores.detach().numpy().T, positive.numpy().reshape(-1).nonzero()[0]
     tau = scale.numpy()
-    low, high = float(x.min()), float(x.max())
     if not (
         0 < row.size < rows
         and row.size * rows <= _SMALL_PAIRS
         and tau[0] > 0
-        and low > -np.inf
-        and high < np.inf
+        and x.min() > -np.inf
+        and x.max() < np.inf
     ):
         return None
     mass, omega = _masses(weight, pool_weight)

@@ -6,9 +6,9 @@ formulas are those of `_average_precision`; what is summed is the same to roundi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import wraps
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -36,6 +36,10 @@ _REACH = 350.0  # exp(2 * _REACH) is a normal double, and beyond 50 temperatures
 _ONE_THREAD = 1 << 18  # products up to here are not worth a second thread to BLAS
 
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
 class Batch(NamedTuple):
     """Classes solved together: G classes, M rows, N positives in all, class after class."""
 
@@ -58,14 +62,18 @@ def turned(values: np.ndarray) -> np.ndarray:
     return out
 
 
-@contextmanager
-def _short_buffers() -> Iterator[None]:
+def _short_buffers(engine: Callable[_P, _R]) -> Callable[_P, _R]:
     """Keep numpy from copying rows and columns into buffers before it joins them, which is slower."""
-    before = np.setbufsize(_BUFFER)
-    try:
-        yield
-    finally:
-        np.setbufsize(before)
+
+    @wraps(engine)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        before = np.setbufsize(_BUFFER)
+        try:
+            return engine(*args, **kwargs)
+        finally:
+            np.setbufsize(before)
+
+    return run
 
 
 # -- all pairs -------------------------------------------------------------------------------------
@@ -159,21 +167,21 @@ def _powers(
     scores: np.ndarray, tau: np.ndarray, owner: np.ndarray, row: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """All scores and the queries among them as `_Pairs` wants them, and its scale."""
-    x = scores.astype(np.float64)
+    x = np.multiply(scores, 0.5, dtype=np.float64)  # by halves no difference overflows
     at = x[owner, row]
     low, high = at.min(axis=1, keepdims=True), at.max(axis=1, keepdims=True)
-    with np.errstate(over="ignore"):
-        if ((high - low) / tau).max() > _SPREAD:
-            return x, at, tau[:, :, None]
-        x -= low / 2 + high / 2
-        x /= tau
-    np.maximum(x, -_REACH, out=x)
-    np.minimum(x, _REACH, out=x)
+    reach = tau * (_REACH / 2)
+    if (high - low > reach * (_SPREAD / _REACH)).any():
+        return 2 * x, 2 * at, tau[:, :, None]
+    x -= low / 2 + high / 2
+    np.maximum(x, -reach, out=x)
+    np.minimum(x, reach, out=x)
+    x /= tau / 2
     np.exp(x, out=x)
     return x, x[owner, row], None
 
 
-@_short_buffers()
+@_short_buffers
 def dense(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     """Write out all pairs: average precision and weight of the positives, [G] both."""
     scores, row, count, scale, mass, omega, gradient = batch
@@ -202,7 +210,7 @@ def dense(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     positive_above += itself
     ratio = positive_above / above
     total = weight.sum(axis=1)
-    share = weight / np.where(total > 0, total, 1)[:, None]
+    share = weight / (total + (total == 0))[:, None]
     precision = (share * ratio).sum(axis=1)
     if live:
         u = share / above
@@ -333,7 +341,7 @@ def _convolve(nodes: np.ndarray, spectra: np.ndarray) -> np.ndarray:
     return out
 
 
-@_short_buffers()
+@_short_buffers
 def grid(batch: Batch, high: np.ndarray, length: int, spline: _grid.Spline) -> tuple[np.ndarray, np.ndarray]:
     """Sum on a grid of `length` nodes for each class: average precision and weight of the positives, [G].
 
@@ -361,7 +369,7 @@ def grid(batch: Batch, high: np.ndarray, length: int, spline: _grid.Spline) -> t
     ratio = (at.read(flat[0, 1]) + itself) / above
     weight = np.ones(row.size) if omega is None else omega[row]
     total = np.add.reduceat(weight, first)
-    share = weight / np.where(total > 0, total, 1)[owner]
+    share = weight / (total + (total == 0))[owner]
     precision = np.add.reduceat(share * ratio, first)
     if not live:
         return precision, total
