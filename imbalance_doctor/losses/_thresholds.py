@@ -266,6 +266,8 @@ class _KnownGradient(torch.autograd.Function):
         value = value * (force if classes == 1 else force[column])
         if anchor:
             out = anchor_pull(anchor[0], Anchor(*anchor[1:]), Slopes(place, column, value))
+        elif value.device.type == "cpu":  # numpy does not wait for a second thread
+            out = torch.from_numpy(np.zeros((live, classes), value.numpy().dtype))
         else:
             out = value.new_zeros(live, classes)
         out.view(-1).scatter_(0, place, value)

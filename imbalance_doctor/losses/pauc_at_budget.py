@@ -250,9 +250,10 @@ def _one_class(
     task: _Task, scores: Tensor, positive: Tensor, iid: Tensor | None, live: int, weight: Tensor | None
 ) -> tuple[Tensor, Tensor] | None:
     """Solve one class in numpy; None for what the general form has to look at: no loss, NaN, infinities."""
-    column, mask = scores.detach().numpy().ravel(), positive.numpy().ravel()
-    at = np.flatnonzero(mask)
-    set_ = _host_thresholds(task, column, at, mask, None if iid is None else iid.numpy())
+    column, at = scores.detach().numpy().ravel(), np.flatnonzero(positive.numpy())
+    negatives = column.copy()
+    negatives[at] = -np.inf
+    set_ = _host_thresholds(task, column, negatives, at, None if iid is None else iid.numpy())
     if task.pos_numerator == "live":
         at = at[: np.searchsorted(at, live)]
     share = np.ones(at.size, column.dtype) if weight is None else weight.detach().numpy()[at]
@@ -268,9 +269,9 @@ def _one_class(
     if not pairwise:
         value, slope = _host_trapezoid(x, knots, tau, wanted=wanted and not task.anchor)
     if pairwise or (wanted and task.anchor):
-        inside = (column >= knots[-1]) & ~mask
+        inside = negatives >= knots[-1]
         if task.alpha > 0:
-            inside &= column <= knots[0]
+            inside &= negatives <= knots[0]
         there = np.flatnonzero(inside)
         if not there.size:
             return None
@@ -287,16 +288,15 @@ def _one_class(
 
 
 def _host_thresholds(
-    task: _Task, column: np.ndarray, at: np.ndarray, mask: np.ndarray, iid: np.ndarray | None
+    task: _Task, column: np.ndarray, negatives: np.ndarray, at: np.ndarray, iid: np.ndarray | None
 ) -> tuple[list[float], float] | None:
     """Return knots and temperature; None where they do not exist or are not finite."""
-    reference, gone = (column.copy(), at) if iid is None else (column[iid], np.flatnonzero(mask[iid]))
-    missing = gone.size
+    reference, missing = (negatives if task.budget_basis == "fpr" else column), at.size
+    if iid is not None:
+        reference, missing = reference[iid], int(iid[at].sum())
     if missing == reference.size or not np.isfinite(column.sum()):
         return None
-    if task.budget_basis == "fpr":
-        reference[gone] = -np.inf
-    else:
+    if task.budget_basis == "population":
         missing = 0
     relative = task.tau_scale in {"iqr", "band"}
     levels = [*task.levels().tolist(), *([0.75, 0.25] if relative else [])]
