@@ -13,7 +13,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from imbalance_doctor.evidence import Phase
 from imbalance_doctor.sources.logs.base import Record
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["MOST_TAGS", "Curves"]
+__all__ = ["MOST_POINTS", "MOST_TAGS", "Curves"]
 
 MOST_TAGS = 5_000
-_MOST_POINTS = 4_000_000  # of all tags together, 24 bytes each
+MOST_POINTS = 3_000_000  # of all tags together, 40 bytes each
 _LONGEST, _SHORTEST = 65_536, 1_024  # points of one tag
-_BUCKET = 8
+_PER_BUCKET = 8  # room that thinning leaves for
 _MOST_RESTARTS = 50
-_ALIKE = 3  # restarts at the very same step, from which on it is the batch within an epoch
+_ALIKE = 3  # points at one step from which on it is no step; restarts alike, from which on it is the batch
 _FURTHEST = 2.0**53  # a step beyond is none
 _SLACK = 0.05  # of the clock, by which a tag may be off without counting something else
 _EPOCHS = frozenset(("epoch", "trainer/epoch", "train/epoch"))
@@ -39,10 +39,16 @@ Key = tuple[Phase, str]
 
 @dataclass(slots=True)
 class _Tag:
+    """A tag's points as they came; `places` counts them, those included that were dropped since."""
+
     orders: array[float] = field(default_factory=lambda: array("d"))
     steps: array[float] = field(default_factory=lambda: array("d"))
     values: array[float] = field(default_factory=lambda: array("d"))
     epochs: array[float] = field(default_factory=lambda: array("d"))
+    places: array[int] = field(default_factory=lambda: array("q"))
+    count: int = 0
+
+    ARRAYS: ClassVar[tuple[str, ...]] = ("orders", "steps", "values", "epochs", "places")
 
 
 @dataclass(slots=True, eq=False)
@@ -63,6 +69,8 @@ class Curves:
     ----------
     counts_epochs
         Tells from a tag that its step is an epoch, where a framework's habit says so.
+    most
+        Points kept of all tags together, about; longer curves are thinned.
 
     Examples
     --------
@@ -74,9 +82,12 @@ class Curves:
     [(30.0, {'loss': 0.25}), (30.0, {'auc': 0.7})]
     """
 
-    def __init__(self, counts_epochs: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(
+        self, counts_epochs: Callable[[str], bool] = lambda _: False, most: int = MOST_POINTS
+    ) -> None:
         self._tags: dict[Key, _Tag] = {}
         self._counts_epochs = counts_epochs
+        self._most = most
         self.left_out = 0
 
     def tags(self) -> set[str]:
@@ -114,8 +125,11 @@ class Curves:
         found.steps.append(_position(step))
         found.values.append(value)
         found.epochs.append(_position(epoch))
-        if len(found.values) > max(_SHORTEST, min(_LONGEST, _MOST_POINTS // len(self._tags))):
-            _thin(found)
+        found.places.append(found.count)
+        found.count += 1
+        longest = max(_SHORTEST, min(_LONGEST, self._most // len(self._tags)))
+        if len(found.values) > longest:
+            _thin(found, longest)
 
     def take(self, other: Curves, rename: Callable[[str], str], phase: Phase) -> None:
         """Take in the curves of a file or folder that belongs to the same run."""
@@ -128,7 +142,7 @@ class Curves:
                 else:
                     self._tags[key] = found
                 continue
-            for name in ("orders", "steps", "values", "epochs"):
+            for name in _Tag.ARRAYS:
                 getattr(mine, name).extend(getattr(found, name))
         self.left_out += other.left_out
 
@@ -144,25 +158,26 @@ def _position(stated: float | None) -> float:
     return stated if stated is not None and abs(stated) <= _FURTHEST else math.nan
 
 
-def _thin(tag: _Tag) -> None:
+def _thin(tag: _Tag, longest: int) -> None:
     """Drop points evenly: each bucket keeps its extremes and what is not finite, the ends stay."""
     import numpy as np
 
-    values = np.array(tag.values)
-    whole = len(values) // _BUCKET * _BUCKET
-    buckets = values[:whole].reshape(-1, _BUCKET)
-    odd = ~np.isfinite(buckets)
-    rows = np.arange(len(buckets))
-    keep = np.zeros(buckets.shape, dtype=bool)
-    keep[rows, np.where(odd, np.inf, buckets).argmin(1)] = True
-    keep[rows, np.where(odd, -np.inf, buckets).argmax(1)] = True
-    keep[rows, odd.argmax(1)] |= odd.any(1)
-    kept = np.concatenate([keep.ravel(), np.ones(len(values) - whole, dtype=bool)])
+    values, places = np.array(tag.values), np.array(tag.places)
+    bucket = places * (longest // _PER_BUCKET) // tag.count
+    finite = np.isfinite(values)
+    kept = np.zeros(len(values), dtype=bool)
+    for by in (
+        np.where(finite, values, np.inf),
+        np.where(finite, -values, np.inf),
+        np.where(finite, 1.0, 0.0),
+    ):
+        ranked = np.lexsort((by, bucket))
+        first = np.diff(bucket[ranked], prepend=-1) != 0
+        kept[ranked[first]] = True
     kept[[0, -1]] = True
-    tag.orders = array("d", np.array(tag.orders)[kept].tobytes())
-    tag.steps = array("d", np.array(tag.steps)[kept].tobytes())
-    tag.epochs = array("d", np.array(tag.epochs)[kept].tobytes())
-    tag.values = array("d", values[kept].tobytes())
+    for name in _Tag.ARRAYS:
+        old = getattr(tag, name)
+        setattr(tag, name, array(old.typecode, np.array(old)[kept].tobytes()))
 
 
 def _curve(key: Key, tag: _Tag) -> _Curve:
@@ -236,7 +251,7 @@ def _align(curves: list[_Curve], counts_epochs: Callable[[str], bool]) -> None:
     clocks = [c for c in curves if c.key not in by_epoch and _rises(c)]
     if not clocks:
         for c in curves:
-            if by_epoch or (len(c.steps) > 1 and not _rises(c)):
+            if by_epoch or not _is_stepped(c):
                 c.steps = np.full(len(c.steps), np.nan)
         return
     clock = max(clocks, key=lambda c: (float(c.steps[-1]), len(c.steps)))
@@ -249,6 +264,11 @@ def _rises(curve: _Curve) -> bool:
     return len(curve.steps) > 1 and bool(curve.steps[-1] > curve.steps[0]) and not len(_falls(curve))
 
 
+def _is_stepped(curve: _Curve) -> bool:
+    """Tell whether the steps may be what they seem: they rise, or are too few to say."""
+    return _rises(curve) or (len(curve.steps) < _ALIKE and not len(_falls(curve)))
+
+
 def _follow(clock: _Curve, c: _Curve, *, own: bool) -> None:
     """Set a tag's steps to the clock's, unless they agree with it already."""
     import numpy as np
@@ -259,7 +279,7 @@ def _follow(clock: _Curve, c: _Curve, *, own: bool) -> None:
     after = np.searchsorted(clock.orders, c.orders, side="right")
     when = clock.steps[np.maximum(after - 1, 0)]
     following = clock.steps[np.minimum(after, len(clock.steps) - 1)]
-    if not own and (rising or len(c.steps) == 1):
+    if not own and _is_stepped(c):
         gap = following - when + _SLACK * furthest
         if np.all((c.steps >= when - gap) & (c.steps <= following + gap)):
             return

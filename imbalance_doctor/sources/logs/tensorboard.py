@@ -18,7 +18,7 @@ from typing import BinaryIO
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.evidence import Phase
 from imbalance_doctor.sources.logs import _wire
-from imbalance_doctor.sources.logs._curves import MOST_TAGS, Curves
+from imbalance_doctor.sources.logs._curves import MOST_POINTS, MOST_TAGS, Curves
 from imbalance_doctor.sources.logs._folders import find_files, need_path, opening
 from imbalance_doctor.sources.logs.base import LogFile, LogReader, Options, Parsed
 
@@ -29,6 +29,7 @@ _LARGEST_EVENT = 4 * 2**20  # larger ones hold graphs, images and embeddings
 _LONGEST_TAG = 500
 _DEPTH = 4
 _MOST_FILES = 2_000
+_FEWEST_POINTS = 20_000  # of one folder
 _PLUGIN = "scalars"
 _PHASES: dict[str, Phase] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -111,8 +112,9 @@ def _gather(paths: list[Path], root: Path, file: LogFile, parsed: Parsed) -> dic
     """Read every file into the curves of the run it belongs to."""
     runs: dict[str, Curves] = {}
     complete = False
-    for folder in sorted({path.parent for path in paths}):
-        found = Curves()
+    folders = sorted({path.parent for path in paths})
+    for folder in folders:
+        found = Curves(most=max(_FEWEST_POINTS, MOST_POINTS // len(folders)))
         hyperparameters = False
         for path in sorted(p for p in paths if p.parent == folder):
             events = _Events(path, found)
