@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from imbalance_doctor.evidence import Series, described
-from imbalance_doctor.facts._curves import finite, median, near, part, span, trend
+from imbalance_doctor.facts._curves import finite, median, near, noise, part, span, trend
 from imbalance_doctor.facts._numbers import ratio
 from imbalance_doctor.facts._trace_rows import Rows, first, last
 from imbalance_doctor.facts.base import Evidence, Facts, Span
@@ -147,6 +147,11 @@ class Trace:
         needs=("log.loss", "log.prevalence"),
     )
 
+    threshold_noise: float | None = described(
+        "jumps of the loss's threshold around its own course, in score spreads",
+        unit="spreads",
+        needs=("log.threshold", "log.score_std"),
+    )
     pool_positives: float | None = described(
         "positives in the pool, mean of the main phase", unit="positives", needs=("log.pool_positives",)
     )
@@ -262,6 +267,7 @@ _SEEN: Mapping[str, tuple[str, ...]] = {
     "loss_fall": ("loss",),
     "loss_excess": ("loss",),
     "zero_share": ("loss_zero_share", "loss"),
+    "threshold_noise": ("threshold",),
     "pool_positives": ("pool_positives",),
     "pool_share": ("pool_positives", "pool_size"),
     "gradient_positives": ("grad_pos_count",),
@@ -402,6 +408,9 @@ def _scores(rows: Rows, prevalence: float | None) -> dict[str, Any]:
             found["score_resolution"] = ratio(spread_last, max(abs(middle), spread_last))
             if prevalence:
                 found["calibration"] = ratio(_mean_probability(middle, spread_last), prevalence)
+    cuts = rows.together("threshold", "score_std")
+    if cuts is not None:
+        found["threshold_noise"] = ratio(noise(cuts[0]), median(cuts[1]))
     largest = rows.get("score_absmax")
     if largest is not None and len(finite(largest.values)):
         found["score_absmax"] = float(np.max(finite(largest.values)))
