@@ -72,12 +72,6 @@ class Training:
         needs=(*_LOSS, *_GRADIENT),
     )
 
-    loss_zero_share: float | None = described(
-        "share of the training losses that are exactly 0", unit="share", needs=_LOSS
-    )
-    loss_zero_rounded: bool | None = described(
-        "zeros may be small losses rounded: the others come close to the finest step of the log", needs=_LOSS
-    )
     loss_start: float | None = described("level of the training loss at the start", needs=_LOSS)
     loss_end: float | None = described("level of the training loss at the end", needs=_LOSS)
     loss_left: float | None = described(
@@ -106,12 +100,6 @@ class Training:
     )
     loss_highest_spike: float | None = described(
         "highest spike of the training loss over its median", needs=_LOSS
-    )
-    loss_equal_scores_share: float | None = described(
-        "share of the later half of the training loss within 1 % of 1 - prevalence, which is Smooth-AP of "
-        "equal scores",
-        unit="share",
-        needs=(*_LOSS, "log.prevalence"),
     )
     uniform_classes: int | None = described(
         "number of classes whose uniform prediction explains the loss: ln K, and an accuracy of 1 / K where "
@@ -264,7 +252,7 @@ class Training:
         metric = _readings.metric(log) or _readings.metric(log, "")
         if loss is not None:
             _losses(noted, loss, log.get("gradient_norm"))
-            _witnesses(noted, log, loss, facts.value("labels.prevalence"))
+            _witnesses(noted, log, loss)
         if metric is not None:
             _metric(noted, log, metric, facts.value("labels.prevalence"))
         _validation_loss(noted, log, loss, metric)
@@ -296,7 +284,6 @@ def _losses(noted: Noted, loss: Series, gradient: Series | None) -> None:
 
     whole = (_curves.span(loss),)
     bad = ~np.isfinite(loss.values)
-    noted.put(whole, loss_zero_share=float(np.mean(loss.values == 0)), loss_zero_rounded=_rounded(loss))
     _bad(noted, loss, bad, "loss")
     if bad.any():
         first = int(bad.argmax())
@@ -363,20 +350,6 @@ def _hidden(noted: Noted, loss: Series, gradient: Series) -> None:
         noted.put(spans, loss_hidden_bad_share=float(hidden.sum() / known.sum()))
 
 
-def _rounded(loss: Series) -> bool | None:
-    """Return whether zeros may be rounded; None without zeros or without other values to compare with."""
-    import numpy as np
-
-    sizes = np.abs(_curves.finite(loss.values))
-    others = sizes[sizes > 0]
-    if len(others) == len(sizes) or not len(others):
-        return None
-    finest = float(others.min())
-    exact = np.round(others / finest)
-    on_grid = bool(np.mean(np.abs(others / finest - exact) < 1e-6) > 0.9)  # noqa: PLR2004
-    return on_grid and float(np.median(others)) < 10 * finest
-
-
 def _spikes(noted: Noted, loss: Series) -> None:
     at = _curves.spikes(loss.values, SPIKE)
     middle = _curves.median(loss.values)
@@ -389,15 +362,8 @@ def _spikes(noted: Noted, loss: Series) -> None:
     )
 
 
-def _witnesses(noted: Noted, log: TrainingLog, loss: Series, labelled: float | None) -> None:
+def _witnesses(noted: Noted, log: TrainingLog, loss: Series) -> None:
     """Note closed-form levels of the loss that tell what the model answers."""
-    later = _curves.part(loss.values, 0.5)
-    prevalence = _prevalence(log, labelled)
-    if prevalence is not None:
-        noted.put(
-            (_curves.span(loss, len(loss) - len(later)),),
-            loss_equal_scores_share=_curves.near(later, 1 - prevalence, 0.01 * (1 - prevalence)),
-        )
     for phase in ("val", "train"):
         series = _readings.validation_loss(log) if phase == "val" else loss
         accuracy = log.get("accuracy", phase) or (log.get("accuracy", "") if phase == "train" else None)
