@@ -13,6 +13,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from imbalance_doctor.evidence import Phase
@@ -148,7 +149,7 @@ class Curves:
 
     def records(self, group: str = "") -> Iterator[Record]:
         """Yield the points, those of one step together, steps rising within each start of the run."""
-        curves = [_curve(key, tag) for key, tag in self._tags.items()]
+        curves = [_curve(key, tag) for key, tag in sorted(self._tags.items(), key=itemgetter(0))]
         for segment in _split(curves):
             _align(segment, self._counts_epochs)
             yield from _side_by_side(segment, group)

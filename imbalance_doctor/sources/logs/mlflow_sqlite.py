@@ -83,9 +83,11 @@ def _connect(path: Path, name: str) -> Iterator[sqlite3.Connection]:
             for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "query_only=ON", "mmap_size=0"):
                 database.execute(f"PRAGMA {pragma}")
             yield database
-    except (sqlite3.Error, OverflowError) as error:
+    except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
+        # names in a damaged schema need not be text, nor SQLite's message about them
+        reason = "a damaged schema" if isinstance(error, UnicodeDecodeError) else error
         raise InputError(
-            f"expected a readable SQLite database, but got: {error}",
+            f"expected a readable SQLite database, but got: {reason}",
             where=name,
             hint="the file is truncated or damaged",
         ) from error
