@@ -25,6 +25,7 @@ Span = tuple[int, int]
 _LONGEST = 200_000  # characters of one line that are looked at
 _LONGEST_GAP = 120  # characters in front of a number in which its name is sought
 _LONGEST_LIST = 100_000
+_MOST_SLOTS = 500
 _PER_CLASS = 200  # a list with more entries states no value per class
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -584,7 +585,7 @@ def _read_heading(text: str, work: str, line: Line) -> None:
 def _read_pairs(text: str, work: str, line: Line) -> None:
     end = 0
     position = 0
-    while True:
+    while len(line.slots) < _MOST_SLOTS:
         found = _FLOAT.search(work, position)
         if not found:
             return

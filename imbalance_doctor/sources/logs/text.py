@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 import time
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -294,6 +295,7 @@ class TextFollower:
         held = [(number, line, shape) for shape in self._known.values() for line, number in shape.held]
         for number, line, shape in sorted(held, key=lambda item: item[0]):
             shape.wait = 0
+            shape.count -= 1
             shape.held.clear()
             self._known_line(shape, line, number)
         self._flush_bar()
@@ -704,10 +706,12 @@ class TextFollower:
 
     def _keep_lists(self, found: grammar.Line, number: int) -> bool:
         """Put aside lists that may be whole histories: stated once, with nothing that places them."""
+        if found.lists.keys() & self._seen_keys:
+            return True  # the history of what was logged line by line
         placed = found.epoch is not None or found.step is not None or self._epoch is not None or self._step is not None
         if self._lists is None or any(len(values) < 3 for values in found.lists.values()):  # noqa: PLR2004
             return False
-        if placed and not (len(found.slots) == 0 or _history_like(found, self._seen_keys)):
+        if placed and not (len(found.slots) == 0 or _history_like(found)):
             return False
         if any(key in self._lists for key in found.lists) or len(self._lists) > _MOST_HISTORIES:
             held, self._lists = self._list_lines, None
@@ -887,9 +891,9 @@ def _early_epoch(found: grammar.Line) -> bool:
     return found.epoch is not None and found.epoch.span[0] < 60  # noqa: PLR2004
 
 
-def _history_like(found: grammar.Line, seen: set[str]) -> bool:
-    lengths = {len(values) for values in found.lists.values()}
-    return len(found.lists) >= 2 and len(lengths) == 1 and not (found.lists.keys() & seen)  # noqa: PLR2004
+def _history_like(found: grammar.Line) -> bool:
+    """Tell whether one line holds several lists of one length: metrics by epoch."""
+    return len(found.lists) >= 2 and len({len(values) for values in found.lists.values()}) == 1  # noqa: PLR2004
 
 
 def _shape_of(found: grammar.Line, text: str) -> tuple[_Shape | None, _Layout, list[str]]:
@@ -902,12 +906,12 @@ def _shape_of(found: grammar.Line, text: str) -> tuple[_Shape | None, _Layout, l
     """
     matches = list(_TOKEN.finditer(text))
     tokens = [m[0] for m in matches]
-    spans = [m.span() for m in matches]
+    starts, ends = [m.start() for m in matches], [m.end() for m in matches]
     exact = found.plain
 
     def ordinals(span: grammar.Span) -> tuple[int, int]:
-        inside = [i for i, (a, b) in enumerate(spans) if a < span[1] and span[0] < b]
-        return (inside[0], inside[-1]) if inside else (-1, -1)
+        first, last = bisect_right(ends, span[0]), bisect_left(starts, span[1]) - 1
+        return (first, last) if first <= last else (-1, -1)
 
     def own(value: float | None, span: grammar.Span) -> int:
         nonlocal exact
@@ -931,7 +935,7 @@ def _shape_of(found: grammar.Line, text: str) -> tuple[_Shape | None, _Layout, l
         if a >= 0:
             literal.update(range(a, b + 1))
         slots.append((key, *_ordinal_slot(slot, ordinals, tokens)))
-        exact &= slots[-1][2] < len(spans)
+        exact &= slots[-1][2] < len(matches)
     if part:
         a, b = ordinals(found.part_span)
         literal.update(range(a, b + 1) if a >= 0 else ())
@@ -959,7 +963,7 @@ def _shape_of(found: grammar.Line, text: str) -> tuple[_Shape | None, _Layout, l
     literals = tuple(sorted(literal - used))
     if not exact:
         return None, layout, tokens
-    shape = _Shape(tokens=len(spans), literals=literals)
+    shape = _Shape(tokens=len(matches), literals=literals)
     shape.layouts[tuple(tokens[i] for i in literals)] = layout
     shape.val = layout.val or any(re.search(r"val|test|dev|eval", key, re.IGNORECASE) for key in layout.keys)
     named = [text[a:b] for a, b in sorted({s.key_span for s in found.slots}) if any(c.isdigit() for c in text[a:b])]
