@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import itertools
+import re
 from collections.abc import Iterator
 from functools import partial
 from typing import BinaryIO
@@ -12,12 +13,31 @@ from typing import BinaryIO
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.sources.logs.base import LogFile
 
-__all__ = ["LONGEST_LINE", "encoding_of", "head_text", "lines_after", "numbered_lines", "open_log", "whole_bytes", "whole_text"]
+__all__ = [
+    "FULL",
+    "LONGEST_LINE",
+    "Lines",
+    "encoding_of",
+    "head_text",
+    "lines_after",
+    "numbered_lines",
+    "open_log",
+    "whole_bytes",
+    "whole_text",
+]
 
 LONGEST_LINE = 2**22
 """Characters of a line that are read; of a longer one nothing is."""
 
+FULL = 20_000
+"""Lines of one shape of which all are read."""
+
 _MIB = 2**20
+_DIGITS = b"0123456789.+-eE"
+_LONGEST_SHAPE = 4_096
+_MOST_SHAPES = 2_000
+_BY_BYTES = frozenset(("utf-8", "utf-8-sig", "gb18030"))
+_LONE_RETURN = re.compile(rb"\r(?![\r\n])(?!\Z)")
 _MOSTLY_NUL = 0.3
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -102,6 +122,73 @@ def lines_after(file: LogFile, skipped: int) -> Iterator[str]:
 def numbered_lines(file: LogFile) -> Iterator[tuple[int, str]]:
     """Yield every line with its number from 1, as `lines_after` does."""
     return enumerate(lines_after(file, 0), start=1)
+
+
+class Lines:
+    """The lines of a log; of very many that differ only in their digits, a share.
+
+    After `FULL` lines of one shape every second is kept, then every fourth, and so on: no curve needs more
+    points. What is rare is kept whole: other columns, words, NaN. The last line is always kept.
+
+    Attributes
+    ----------
+    number
+        Of the line yielded last, from 1.
+    skipped
+        Lines left out so far.
+    """
+
+    def __init__(self, file: LogFile) -> None:
+        self.number = 0
+        self.skipped = 0
+        self._file = file
+        self._encoding = encoding_of(file.head)
+        self._seen: dict[bytes, int] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        if self._encoding in _BY_BYTES and not _LONE_RETURN.search(self._file.head):
+            return self._some()
+        return self._all()
+
+    def _all(self) -> Iterator[str]:
+        for line in lines_after(self._file, 0):
+            self.number += 1
+            yield line
+
+    def _some(self) -> Iterator[str]:
+        encoding = self._encoding.removesuffix("-sig")
+        seen = self._seen
+        number = 0
+        last = b""
+        with open_log(self._file) as stream:
+            read = partial(stream.readline, LONGEST_LINE)
+            try:
+                for line in iter(read, b""):
+                    number += 1
+                    shape = line.translate(None, _DIGITS)
+                    count = seen.get(shape, 0)
+                    if count >= FULL and count % (2 << (count // FULL).bit_length() - 1):
+                        seen[shape] = count + 1
+                        last = line
+                        continue
+                    if count or (len(shape) < _LONGEST_SHAPE and len(seen) < _MOST_SHAPES):
+                        seen[shape] = count + 1
+                    self.skipped += number - self.number - 1
+                    self.number = number
+                    last = b""
+                    if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+                        while (rest := read()) and not rest.endswith(b"\n"):
+                            pass
+                        yield "\n"
+                    else:
+                        text = line.decode(encoding, errors="replace")
+                        yield text.removeprefix("\ufeff") if number == 1 else text
+            except OSError as error:
+                raise _unreadable(self._file, error) from error
+        if last:
+            self.skipped += number - self.number - 1
+            self.number = number
+            yield last.decode(encoding, errors="replace")
 
 
 def whole_bytes(file: LogFile, limit: int, what: str) -> bytes:

@@ -6,6 +6,7 @@ hand-written), rows by epoch, and any of these under a key of its own beside set
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -24,6 +25,7 @@ from imbalance_doctor.sources.logs._rows import (
     phase_of,
     place,
     role_of,
+    words,
 )
 from imbalance_doctor.sources.logs.base import Parsed, Record, Template
 
@@ -37,15 +39,17 @@ _ENOUGH = 2
 _WALL_CLOCK = 1e9
 _TRIPLE = 3  # time, step, value
 _FEW = 5
-_WRAPPERS = frozenset(
-    "history histories log logs metrics metric results result log_history records data scalars curves training_history "
-    "train_history training_log stats values".split()
+_WRAPPERS = words(
+    "history histories log logs metrics metric results result log_history records data scalars curves "
+    "training_history train_history training_log stats values"
 )
 _NUMBERED = re.compile(r"(\D*?)[\s_\-#:]*(\d+)", re.ASCII)
 _GROUP = re.compile(
     r"(?:fold|run|seed|client|trial|model|exp|experiment|rep|repeat|cv|site)[\s_-]?\w+", re.IGNORECASE
 )
 _EPOCH_WORDS = frozenset(("", "epoch", "ep", "e", "step", "iter", "iteration", "round"))
+_MOMENTS = frozenset(("epoch", "step", "global_step", "iter", "iteration", "round"))
+_BOOSTED = re.compile(r"(?:validation|valid|eval)_\d")
 _SEPARATOR = re.compile(r"[\s,]*")
 
 
@@ -71,6 +75,7 @@ class _Table:
 class _Found:
     columns: list[_Column] = field(default_factory=list)
     tables: list[_Table] = field(default_factory=list)
+    stem: str = ""
     parts: int = 0
     numbers: int = 0
 
@@ -120,7 +125,7 @@ def records_of(value: Any, parsed: Parsed, *, stem: str, where: str) -> Iterator
     InputError
         The structure is absurdly large.
     """
-    found = _Found()
+    found = _Found(stem=stem)
     value = _unfolded(value)
     try:
         _walk(value, (), "", found, 0)
@@ -156,7 +161,12 @@ def _unfolded(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     names, data = value.get("columns"), value.get("data")
-    if _are_names(names) and isinstance(data, list) and all(isinstance(row, list) for row in data):
+    if (
+        isinstance(names, list)
+        and _are_names(names)
+        and isinstance(data, list)
+        and all(isinstance(row, list) for row in data)
+    ):
         return [dict(zip(names, row, strict=False)) for row in data]
     meta, iterations = value.get("meta"), value.get("iterations")
     if isinstance(meta, dict) and isinstance(iterations, list):
@@ -164,8 +174,8 @@ def _unfolded(value: Any) -> Any:
     return value
 
 
-def _are_names(names: Any) -> bool:
-    return isinstance(names, list) and bool(names) and all(isinstance(name, str) for name in names)
+def _are_names(names: Sequence[Any]) -> bool:
+    return bool(names) and all(isinstance(name, str) for name in names)
 
 
 def _iteration(row: Mapping[str, Any], meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,9 +216,7 @@ def _walk_dict(value: dict[Any, Any], path: tuple[str, ...], group: str, found: 
             if word or any("loss" in normal(str(key)) for key in flatten(rows[0])):
                 at = "epoch" if word in {"", "epoch", "ep", "e"} else "step"
                 numbers = [int(numbered[key][2][:18]) for key in ordered]  # type: ignore[index]
-                _add_table(
-                    [{at: n, **row} for n, row in zip(numbers, rows, strict=True)], path, group, found
-                )
+                _add_table([{at: n, **row} for n, row in zip(numbers, rows, strict=True)], path, group, found)
             return
     containers = {str(key): inner for key, inner in value.items() if isinstance(inner, (dict, list, tuple))}
     split = _names_runs(containers)
@@ -247,8 +255,12 @@ def _is_row(row: Mapping[Any, Any]) -> bool:
     """Tell whether a dict states numbers of one moment, rather than lists over time."""
     scalars = any(number(v) is not None for v in row.values())
     lists = [v for v in row.values() if isinstance(v, (list, tuple))]
+    if any(normal(str(key)) in _MOMENTS and number(v) is not None for key, v in row.items()):
+        return True
     if lists and not any(is_metric(str(k)) for k, v in row.items() if number(v) is not None):
-        return not any(is_metric(str(k)) and len(v) > 1 for k, v in row.items() if isinstance(v, (list, tuple)))
+        return not any(
+            is_metric(str(k)) and len(v) > 1 for k, v in row.items() if isinstance(v, (list, tuple))
+        )
     if scalars:
         return True
     return any(isinstance(v, dict) and v and _is_row(v) for v in row.values())
@@ -256,9 +268,11 @@ def _is_row(row: Mapping[Any, Any]) -> bool:
 
 def _says(key: str) -> bool:
     """Tell whether a name belongs to the key of a curve: it names a phase or a metric."""
-    words = normal(key).split("_")
-    return is_metric(key) or any(phase_of(word) for word in (words[0], words[-1].rstrip("0123456789")) if word) or (
-        phase_of(key) != ""
+    parts = normal(key).split("_")
+    return (
+        is_metric(key)
+        or any(phase_of(word) for word in (parts[0], parts[-1].rstrip("0123456789")) if word)
+        or (phase_of(key) != "")
     )
 
 
@@ -296,8 +310,10 @@ def _add_lists(value: Sequence[Sequence[Any]], path: tuple[str, ...], group: str
         return
     columns = [[number(cell) for cell in column] for column in zip(*value, strict=True)]
     at = 1 if width == _TRIPLE and (columns[0][0] or 0) > _WALL_CLOCK else 0
-    if width == at + 2 and _rises(columns[at]):
-        key = "/".join(path) or "value"
+    if "matrix" in normal("/".join(path)):
+        return
+    if width == at + 2 and len(value) > _ENOUGH and _rises(columns[at]):
+        key = "/".join(path) or found.stem or "value"
         rows = [{"step": step, key: v} for step, v in zip(columns[at], columns[at + 1], strict=True)]
         _add_table(rows, path, group, found)
         return
@@ -307,7 +323,7 @@ def _add_lists(value: Sequence[Sequence[Any]], path: tuple[str, ...], group: str
 
 def _rises(column: Sequence[float | None]) -> bool:
     whole = [v for v in column if v is not None and math.isfinite(v) and v == int(v)]
-    return len(whole) == len(column) and all(a < b for a, b in zip(whole, whole[1:], strict=False))
+    return len(whole) == len(column) and all(a < b for a, b in itertools.pairwise(whole))
 
 
 def _sensible(columns: list[_Column]) -> list[_Column]:
@@ -349,9 +365,7 @@ def _merged(tables: list[_Table]) -> Iterator[Mapping[str, Any]]:
                     extra["split"] = phase
                 if group:
                     extra["run"] = group
-                placed.append(
-                    (_position(row, (i + 1) / len(table.rows), len(members)), {**row, **extra})
-                )
+                placed.append((_position(row, (i + 1) / len(table.rows), len(members)), {**row, **extra}))
         if len(members) > 1:
             placed.sort(key=lambda item: item[0])
         yield from (row for _, row in placed)
@@ -383,21 +397,20 @@ def _aligned(columns: list[_Column], stem: str) -> Iterator[dict[str, Any]]:
         for i, value in zip(at, column.values, strict=True):
             if value is not None:
                 rows[i][column.key or stem] = value
-    for axis in axes.values():
-        if len(axis.values) == longest:
-            for row, value in zip(rows, axis.values, strict=True):
-                row.setdefault(axis.path[-1], value)
-    phases = {phase_of(part) for c in measured for part in c.path}
-    if not any(len(axis.values) == longest for axis in axes.values()) and not spread and (
-        phases & {"val", "test"} and not _is_boosting(measured)
-    ):
+    full = [axis for axis in axes.values() if len(axis.values) == longest]
+    for axis in full:
+        for row, value in zip(rows, axis.values, strict=True):
+            row.setdefault(axis.path[-1], value)
+    if not full and not spread and _is_by_epoch(measured):
         for i, row in enumerate(rows):
             row["epoch"] = i
     yield from rows
 
 
-def _is_boosting(columns: Iterable[_Column]) -> bool:
-    return any(re.match(r"(?:validation|valid|eval)_\d", part) for c in columns for part in c.path)
+def _is_by_epoch(columns: Iterable[_Column]) -> bool:
+    """Tell whether lists without an axis count epochs: training and validation are stated together."""
+    parts = [part for column in columns for part in column.path]
+    return any(phase_of(part) in {"val", "test"} for part in parts) and not any(map(_BOOSTED.match, parts))
 
 
 def _places(column: _Column, axes: Iterable[_Column], longest: int) -> Sequence[int] | None:

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from imbalance_doctor.evidence import Phase
+from imbalance_doctor.sources.logs._keys import canonical
 from imbalance_doctor.sources.logs.base import Parsed, Record
 
-__all__ = ["Clock", "Rows", "flatten", "is_log_header", "is_metric", "normal", "number", "phase_of", "place", "role_of"]
+__all__ = [
+    "Clock",
+    "Rows",
+    "flatten",
+    "is_log_header",
+    "is_metric",
+    "normal",
+    "number",
+    "phase_of",
+    "place",
+    "role_of",
+    "words",
+]
 
+PhaseWord = Literal["train", "val", "test", ""]
 Role = Literal["step", "epoch", "total", "phase", "group", "rank", "name", "value", "count", ""]
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(text.split())
+
 
 # Best first: where a row has several, the first of them is the step and the others are plain values.
 _STEPS = (
@@ -36,39 +56,48 @@ _TOTALS = {
     "batch_size": "batch_size", "train_batch_size": "batch_size", "num_classes": "num_classes",
     "n_classes": "num_classes",
 }  # fmt: skip
-_PHASES = frozenset(
-    "mode split phase set stage subset partition part dataset dataset_type data_type data dataloader type _type "
-    "event kind log_type loop".split()
+_PHASES = words(
+    "mode split phase set stage subset partition part dataset dataset_type data_type data dataloader "
+    "type _type event kind log_type loop"
 )
-_GROUPS = frozenset(
-    "fold fold_id fold_idx fold_index k_fold kfold cv_fold cv client client_id cid site seed random_seed trial "
-    "trial_id trial_number run run_id run_name run_uuid exp exp_name experiment experiment_name model "
-    "model_name repeat repetition replicate".split()
+_GROUPS = words(
+    "fold fold_id fold_idx fold_index k_fold kfold cv_fold cv client client_id cid site seed "
+    "random_seed trial trial_id trial_number run run_id run_name run_uuid exp exp_name experiment "
+    "experiment_name model model_name repeat repetition replicate"
 )
-_RANKS = frozenset("rank local_rank global_rank node_rank worker worker_id process_index replica_id".split())
-_NAMES = frozenset("name key metric metric_name metric_key tag series variable scalar".split())
-_VALUES = frozenset("value val metric_value scalar_value val_value".split())
+_RANKS = words("rank local_rank global_rank node_rank worker worker_id process_index replica_id")
+_NAMES = words("name key metric metric_name metric_key tag series variable scalar")
+_VALUES = words("value val metric_value scalar_value val_value")
 _COUNTS = frozenset(("", "index", "unnamed_0", "#", "no", "row", "row_id"))
 
-_TRAIN_WORDS = frozenset("train training tr trn learn learning fit".split())
-_VAL_WORDS = frozenset("val valid validation validate validating eval evaluation evaluate dev vali holdout".split())
-_TEST_WORDS = frozenset("test testing tst".split())
+_ROLES: tuple[tuple[Role, Container[str]], ...] = (
+    ("step", _STEPS), ("epoch", _EPOCHS), ("total", _TOTALS), ("phase", _PHASES), ("group", _GROUPS),
+    ("rank", _RANKS), ("name", _NAMES), ("value", _VALUES), ("count", _COUNTS),
+)  # fmt: skip
+_UNDERSCORED: dict[str, Role] = {"_step": "step", "_type": "phase"}
+
+_TRAIN_WORDS = words("train training tr trn learn learning fit")
+_VAL_WORDS = words("val valid validation validate validating eval evaluation evaluate dev vali holdout")
+_TEST_WORDS = words("test testing tst")
+_PHASE_WORDS: tuple[tuple[PhaseWord, frozenset[str]], ...] = (
+    ("train", _TRAIN_WORDS), ("val", _VAL_WORDS), ("test", _TEST_WORDS),
+)  # fmt: skip
 _STAGES = {
     "warmup": 0.0, "warm_up": 0.0, "warm": 0.0, "blend": 1.0, "ramp": 1.0, "main": 2.0,
 }  # fmt: skip
 _STAGE_KEY = "phase"  # the key under which the stage of a warm-up schedule is handed on
-_CONFIG_TYPES = frozenset(
-    "meta metadata config configuration hparams hyperparameters args arguments header env environment params".split()
+_CONFIG_TYPES = words(
+    "meta metadata config configuration hparams hyperparameters args arguments header env environment params"
 )
 # Names that say no more than that measurements follow.
-_WRAPPERS = frozenset(
-    "metrics metric data values scalars logs log history log_history stats results records payload epochs".split()
+_WRAPPERS = words(
+    "metrics metric data values scalars logs log history log_history stats results records payload epochs"
 )
 
 # What the rows of a table of another kind stand for.
-_NOT_STEPS = frozenset(
-    "threshold thresholds thr cutoff class class_name class_id label category quantile percentile confidence conf "
-    "bin feature importance param params support".split()
+_NOT_STEPS = words(
+    "threshold thresholds thr cutoff class class_name class_id label category quantile percentile "
+    "confidence conf bin feature importance param params support"
 )
 
 _METRIC = re.compile(
@@ -106,33 +135,20 @@ def is_metric(key: str) -> bool:
     >>> is_metric("val/box_loss"), is_metric("metrics/mAP50-95(B)"), is_metric("petal width")
     (True, True, False)
     """
-    return _METRIC.search(normal(key)) is not None or _METRIC.search(_JOINS.sub("_", key.lower())) is not None
+    spellings = (normal(key), _JOINS.sub("_", key.lower()))
+    return any(_METRIC.search(spelling) for spelling in spellings) or canonical(key) is not None
 
 
-def role_of(key: str) -> Role:  # noqa: PLR0911  one return per role
+def role_of(key: str) -> Role:
     """Tell what a key is beside a measurement.
 
     >>> role_of("Epoch"), role_of("trainer/global_step"), role_of("max_steps"), role_of("val_loss")
     ('epoch', 'step', 'total', '')
     """
+    if key.strip() in _UNDERSCORED:
+        return _UNDERSCORED[key.strip()]
     name = normal(key)
-    if name in _STEPS or key.strip() == "_step":
-        return "step"
-    if name in _EPOCHS:
-        return "epoch"
-    if name in _TOTALS:
-        return "total"
-    if name in _PHASES or key.strip() == "_type":
-        return "phase"
-    if name in _GROUPS:
-        return "group"
-    if name in _RANKS:
-        return "rank"
-    if name in _NAMES:
-        return "name"
-    if name in _VALUES:
-        return "value"
-    return "count" if name in _COUNTS else ""
+    return next((role for role, names in _ROLES if name in names), "")
 
 
 def is_log_header(keys: Sequence[str]) -> bool:
@@ -185,13 +201,12 @@ def number(value: Any, *, decimal_comma: bool = False) -> float | None:
     >>> number("0,5", decimal_comma=True), number("#na#"), number("nan"), number("fast"), number(True)
     (0.5, None, nan, None, None)
     """
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, (int, float)):
-        return _float(value)
-    if not isinstance(value, str):
-        return None
-    text = value.strip()
+    if isinstance(value, str):
+        return _from_text(value.strip(), decimal_comma=decimal_comma)
+    return _float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _from_text(text: str, *, decimal_comma: bool) -> float | None:
     if text.lower() in _MISSING or len(text) > _LONGEST_NAME:
         return None
     if decimal_comma and _DECIMAL_COMMA.fullmatch(text.removesuffix("%").rstrip()):
@@ -232,15 +247,12 @@ def place(value: Any) -> tuple[float | None, float | None]:
     return float(found[1].replace(",", "")), total
 
 
-def phase_of(word: Any) -> Literal["train", "val", "test", ""]:
+def phase_of(word: Any) -> PhaseWord:
     """Return the phase that a word such as ``validation`` or ``train_epoch`` names."""
     if not isinstance(word, str) or len(word) > _LONGEST_NAME:
         return ""
-    words = normal(word).rstrip("0123456789").split("_")
-    for known, phase in ((_TRAIN_WORDS, "train"), (_VAL_WORDS, "val"), (_TEST_WORDS, "test")):
-        if words[0] in known:
-            return phase  # type: ignore[return-value]
-    return ""
+    first = normal(word).rstrip("0123456789").split("_")[0]
+    return next((phase for phase, known in _PHASE_WORDS if first in known), "")
 
 
 @dataclass(slots=True)
@@ -286,9 +298,7 @@ class Clock:
         self._epoch = epoch
         return step + self._offset, epoch
 
-    def _half(
-        self, step: float | None, epoch: float | None, phase: str
-    ) -> tuple[float | None, float | None]:
+    def _half(self, step: float | None, epoch: float | None, phase: str) -> tuple[float | None, float | None]:
         if step is not None and self._epoch is not None and self._top is not None:
             if step < self._top and phase != "train" and abs(step - math.floor(self._epoch)) <= 1:
                 return self._top + self._offset, step
@@ -333,6 +343,10 @@ def _spread(key: str, value: Any, flat: dict[str, Any], depth: int) -> None:
         flat[key] = value
 
 
+_Told = tuple[PhaseWord, str, str]
+_NOTHING: _Told = "", "", ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """What the keys of a row mean, for all rows with the same keys."""
@@ -353,7 +367,7 @@ class Rows:
     count: int = 0
     keys: dict[str, None] = field(default_factory=dict)
     _plans: dict[tuple[Any, ...], _Plan] = field(default_factory=dict)
-    _clocks: dict[tuple[str, str], Clock] = field(default_factory=dict)
+    _clocks: dict[tuple[str, ...], Clock] = field(default_factory=dict)
 
     def records(self, rows: Iterator[tuple[int, Mapping[Any, Any]]]) -> Iterator[Record]:
         """Yield a record for every row that holds a measurement."""
@@ -374,12 +388,10 @@ class Rows:
                 values[key] = value
             elif (measured := number(value, decimal_comma=self.decimal_comma)) is not None:
                 values[key] = measured
-        phase = group = rank = ""
-        if plan.others:
-            told = self._told(row, plan, values)
-            if told is None:
-                return None
-            phase, group, rank = told
+        told = self._told(row, plan, values) if plan.others else _NOTHING
+        if told is None:
+            return None
+        phase, group, rank = told
         if plan.long:
             values = _named(row, plan, values)
         if phase == "test":
@@ -387,21 +399,24 @@ class Rows:
             values = {key if phase_of(key) else f"test_{key}": value for key, value in values.items()}
         if not values:
             return None
-        step = None if plan.step is None else self._place(row[plan.step], "planned_steps")
-        epoch = None if plan.epoch is None else self._place(row[plan.epoch], "planned_epochs")
-        clock = self._clocks.get((group, rank))
-        if clock is None:
-            clock = Clock()
-            if len(self._clocks) < _MOST_KEYS:
-                self._clocks[group, rank] = clock
-        step, epoch = clock.at(step, epoch, phase)
+        step, epoch = self._stand(row, plan, told)
         self.count += 1
         if len(self.keys) < _MOST_KEYS:
             self.keys.update(dict.fromkeys(values))
-        told_phase: Phase = "train" if phase == "train" else "val" if phase == "val" else ""
-        return Record(
-            values=values, line=line, step=step, epoch=epoch, phase=told_phase, group=group, rank=rank
-        )
+        known: Phase = "" if phase == "test" else phase
+        return Record(values=values, line=line, step=step, epoch=epoch, phase=known, group=group, rank=rank)
+
+    def _stand(self, row: Mapping[str, Any], plan: _Plan, told: _Told) -> tuple[float | None, float | None]:
+        """Return step and epoch of a row."""
+        step = None if plan.step is None else self._place(row[plan.step], "planned_steps")
+        epoch = None if plan.epoch is None else self._place(row[plan.epoch], "planned_epochs")
+        phase, *run = told
+        clock = self._clocks.get(tuple(run))
+        if clock is None:
+            clock = Clock()
+            if len(self._clocks) < _MOST_KEYS:
+                self._clocks[tuple(run)] = clock
+        return clock.at(step, epoch, phase)
 
     def _plan(self, keys: tuple[Any, ...]) -> _Plan:
         step, epoch = preferred(keys, "step"), preferred(keys, "epoch")
@@ -417,11 +432,10 @@ class Rows:
             self._plans[keys] = plan
         return plan
 
-    def _told(
-        self, row: Mapping[str, Any], plan: _Plan, values: dict[str, float]
-    ) -> tuple[str, str, str] | None:
+    def _told(self, row: Mapping[str, Any], plan: _Plan, values: dict[str, float]) -> _Told | None:
         """Return phase, group and rank; None for a row of settings."""
-        phase = rank = ""
+        phase: PhaseWord = ""
+        rank = ""
         groups: list[str] = []
         for key, role in plan.others:
             value = row[key]

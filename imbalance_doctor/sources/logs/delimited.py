@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
-from imbalance_doctor.sources.logs._decode import head_text, lines_after, numbered_lines
+from imbalance_doctor.sources.logs._decode import Lines, head_text, numbered_lines
 from imbalance_doctor.sources.logs._rows import (
     Clock,
     Rows,
@@ -35,17 +36,21 @@ _MOST_COLUMNS = 4_096
 _LONGEST_SAMPLE = 300
 _MOST_TRANSPOSED = 4_096
 _HAS_LETTER = re.compile(r"[^\W\d_]")
-_VALUE_SIGNS = re.compile(r"[\[{=]|:\s*[-+.\d]")
+_VALUE_SIGNS = re.compile(r"[\[{=]|[^\W\d]\s*:\s*[-+.\d]")
+_SAYS_VALUE = re.compile(r"=|[^\W\d]\s*:\s+\S")
+_DIGITS = re.compile(r"[-+.\d]+")
 _FEW_CELLS = 4
 
-# The fixed columns of the YOLO trainers that wrote no header; the older ones gave F1 in place of the second mAP.
+# The fixed columns of the YOLO trainers that wrote no header; older ones gave F1 in place of the second mAP.
 _YOLO = (
     "epoch", "memory", "train/box_loss", "train/obj_loss", "train/cls_loss", "train/total_loss", "labels",
-    "img_size", "metrics/precision", "metrics/recall", "metrics/mAP_0.5", "metrics/mAP_0.5:0.95", "val/box_loss",
-    "val/obj_loss", "val/cls_loss",
+    "img_size", "metrics/precision", "metrics/recall", "metrics/mAP_0.5", "metrics/mAP_0.5:0.95",
+    "val/box_loss", "val/obj_loss", "val/cls_loss",
 )  # fmt: skip
 _YOLO_F1 = (*_YOLO[:11], "metrics/F1", *_YOLO[12:])
-_YOLO_ROW = re.compile(r"\s*\d+/\d+\s+[\d.]+[GMK]?(?:\s+[-+]?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf)){13}\s*", re.ASCII)
+_YOLO_ROW = re.compile(
+    r"\s*\d+/\d+\s+[\d.]+[GMK]?(?:\s+[-+]?(?:[\d.]+(?:e[-+]?\d+)?|nan|inf)){13}\s*", re.ASCII
+)
 _F1_TOLERANCE = 0.02
 
 _WANDB = re.compile(r"(?P<run>.+) - (?P<key>.+?)(?P<bound>__MIN|__MAX)?")
@@ -56,7 +61,6 @@ _PROGRAMS = (
     (lambda n: {"epoch", "train_loss", "valid_loss", "time"} <= n, "fastai history.csv"),
     (lambda n: {"epoch", "step"} <= n, "Lightning metrics.csv"),
     (lambda n: "iter" in n and len(n) <= 4, "CatBoost error file"),  # noqa: PLR2004  iter and metrics alone
-    (lambda n: "epoch" in n and "loss" in n, "Keras CSVLogger"),
 )
 
 Shape = Literal["rows", "yolo", "wandb", "board", "transposed"]
@@ -148,12 +152,16 @@ def _table(lines: Sequence[str], separator: str) -> _Layout | None:
         if not header:
             continue
         below = [row for row in cells[first + 1 :] if row]
-        if below and len(below) > 1 and all(len(row) == len(header) + 1 for row in below) and all(
-            number(row[0]) is not None or row[0] for row in below
-        ) and below[0][-1].strip():
+        if (
+            below
+            and len(below) > 1
+            and all(len(row) == len(header) + 1 for row in below)
+            and all(number(row[0]) is not None or row[0] for row in below)
+            and below[0][-1].strip()
+        ):
             header = ("", *header)  # the nameless row names that R writes
         comma = separator != "," and _decimal_comma(below)
-        if not _fits(header, below, decimal_comma=comma):
+        if not _fits(header, below, decimal_comma=comma) or _alike(cells[first], below[0]):
             continue
         if (shape := _shape(header, below)) is not None:
             return _Layout(separator, first, header, shape, decimal_comma=comma)
@@ -170,9 +178,16 @@ def _header(row: Sequence[str]) -> tuple[str, ...]:
     filled = [name for name in names if name]
     if not filled or len(names) > _MOST_COLUMNS or len(filled) < len(names) - 1:
         return ()
-    if any(len(name) > _LONGEST_NAME or "=" in name or number(name) is not None for name in filled):
+    if any(
+        len(name) > _LONGEST_NAME or _SAYS_VALUE.search(name) or number(name) is not None for name in filled
+    ):
         return ()
     return tuple(names) if all(_HAS_LETTER.search(name) or name == "#" for name in filled) else ()
+
+
+def _alike(header: Sequence[str], row: Sequence[str]) -> bool:
+    """Tell whether a supposed header differs from the row below in nothing but its digits."""
+    return [_DIGITS.sub("", cell) for cell in header] == [_DIGITS.sub("", cell) for cell in row]
 
 
 def _decimal_comma(rows: Iterable[Sequence[str]]) -> bool:
@@ -187,17 +202,31 @@ def _decimal_comma(rows: Iterable[Sequence[str]]) -> bool:
 
 def _fits(header: Sequence[str], rows: Sequence[Sequence[str]], *, decimal_comma: bool) -> bool:
     """Tell whether rows belong under a header: as many cells, and numbers where it names measurements."""
-    rows = [row for row in rows if tuple(cell.strip() for cell in row) != tuple(header)]
+    changed = (
+        i for i, row in enumerate(rows) if _header(row) and is_log_header([c for c in _header(row) if c])
+    )
+    same_again = [row for row in rows if _header(row) == tuple(header)]
+    rows = [
+        row
+        for row in rows[: next((i for i in changed if rows[i] not in same_again), None)]
+        if row not in same_again
+    ]
     if not rows:
         return False
-    measured = [i for i, name in enumerate(header) if is_metric(name) or role_of(name) in {"step", "epoch", "value"}]
+    measured = [
+        i for i, name in enumerate(header) if is_metric(name) or role_of(name) in {"step", "epoch", "value"}
+    ]
     measured = measured or [i for i, name in enumerate(header) if name]
+    places = {i for i, name in enumerate(header) if role_of(name) in {"step", "epoch"}}
     same = fitting = numeric = 0
     for row in rows:
         same += len(row) == len(header)
-        cells = [row[i].strip() for i in measured if i < len(row)]
-        filled = [cell for cell in cells if cell]
-        told = sum(number(cell, decimal_comma=decimal_comma) is not None or place(cell)[0] is not None for cell in filled)
+        filled = [(i, row[i]) for i in measured if i < len(row) and row[i].strip()]
+        told = sum(
+            number(cell, decimal_comma=decimal_comma) is not None
+            or (i in places and place(cell)[0] is not None)
+            for i, cell in filled
+        )
         numeric += bool(told and told >= len(filled) / 2)
         fitting += bool(told and told >= len(filled) / 2) or (len(row) > 1 and _header(row) != ())
     return min(same, numeric) >= _SAME_WIDTH * len(rows) and fitting >= _SHARE * len(rows)
@@ -237,6 +266,8 @@ def _program(layout: _Layout) -> str:
     if layout.shape == "board":
         return "TensorBoard scalar export"
     names = {name.lower() for name in layout.header}
+    if layout.header[0] == "epoch" and "loss" in names and sorted(layout.header[1:]) == [*layout.header[1:]]:
+        return "Keras CSVLogger"  # it sorts its columns
     return next((title for test, title in _PROGRAMS if test(names)), "table")
 
 
@@ -254,16 +285,16 @@ def _records(file: LogFile, layout: _Layout, parsed: Parsed) -> Iterator[Record]
         parsed.templates = [Template(sample=sample, count=rows.count, keys=tuple(rows.keys))]
 
 
-def _split(file: LogFile, layout: _Layout) -> Iterator[tuple[int, list[str]]]:
+def _split(lines: Lines, layout: _Layout) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows below the header with the line each ends in; a row that cannot be parsed comes empty."""
-    reader = csv.reader(lines_after(file, layout.first + 1), delimiter=layout.separator, skipinitialspace=True)
-    above = layout.first + 1
+    below = itertools.islice(lines, layout.first + 1, None)
+    reader = csv.reader(below, delimiter=layout.separator, skipinitialspace=True)
     while True:
         try:
             for row in reader:
-                yield above + reader.line_num, row
+                yield lines.number, row
         except csv.Error:
-            yield above + reader.line_num, []
+            yield lines.number, []
             continue
         return
 
@@ -276,7 +307,7 @@ def _yolo_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[st
 def _wandb_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[str, str]]]:
     columns = [(i, found) for i, name in enumerate(layout.header) if (found := _WANDB.fullmatch(name))]
     kept = [(i, found["run"], found["key"]) for i, found in columns if not found["bound"]]
-    for line, row in _split(file, layout):
+    for line, row in _split(Lines(file), layout):
         for i, run, key in kept:
             if i < len(row) and row[i].strip():
                 yield line, {layout.header[0]: row[0], "run": run, key: row[i]}
@@ -286,7 +317,7 @@ def _board_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[s
     run, _, tag = Path(file.name).stem.rpartition("-tag-")
     phase = next((word for word in re.split(r"[-_/]", run) if phase_of(word)), "")
     columns = [normal(name) for name in layout.header]
-    for line, row in _split(file, layout):
+    for line, row in _split(Lines(file), layout):
         named = dict(zip(columns, row, strict=False))
         if "value" in named and number(named["value"]) is not None:
             yield line, {"step": named["step"], "split": phase, tag: named["value"]}
@@ -294,7 +325,7 @@ def _board_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[s
 
 def _transposed_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[str, str | int]]]:
     columns: dict[str, list[str]] = {}
-    for _, row in _split(file, layout):
+    for _, row in _split(Lines(file), layout):
         if row and row[0].strip() in layout.header and len(columns) < _MOST_TRANSPOSED:
             columns[row[0].strip()] = row[1:]
     for i in range(max(map(len, columns.values()), default=0)):
@@ -306,7 +337,8 @@ class _Plain:
     """Reads rows under their header; the header may come again, alike or changed."""
 
     def __init__(self, file: LogFile, layout: _Layout, parsed: Parsed, rows: Rows) -> None:
-        self._file, self._layout, self._parsed, self._rows = file, layout, parsed, rows
+        self._lines = Lines(file)
+        self._layout, self._parsed, self._rows = layout, parsed, rows
         self._clock = Clock()
         self._run = 1
         self._count = 0
@@ -332,7 +364,10 @@ class _Plain:
         self._columns = [
             (i, name)
             for i, name in enumerate(header)
-            if name and header.index(name) == i and i not in {self._step, self._epoch} and roles[name] != "count"
+            if name
+            and header.index(name) == i
+            and i not in {self._step, self._epoch}
+            and roles[name] != "count"
         ]
         self._names = tuple(name for _, name in self._columns)
         indices = [i for i, _ in self._columns]
@@ -343,7 +378,7 @@ class _Plain:
     def records(self) -> Iterator[Record]:
         """Yield a record for every row that measures anything."""
         held: tuple[int, list[str]] | None = None
-        for line, row in _split(self._file, self._layout):
+        for line, row in _split(self._lines, self._layout):
             if held is not None:
                 record = self._row(*held, ends=False)
                 held = None
@@ -359,7 +394,9 @@ class _Plain:
             yield record
         if self._count:
             keys = tuple(self._keys)
-            self._parsed.templates = [Template(sample=self._sample, count=self._count, keys=keys)]
+            self._parsed.templates = [
+                Template(sample=self._sample, count=self._count + self._lines.skipped, keys=keys)
+            ]
 
     def _row(self, line: int, row: list[str], *, ends: bool) -> Record | None:
         columns = self._columns
@@ -448,7 +485,11 @@ class _Plain:
             moved = {old: new for new, old in enumerate(kept)}
             return [(moved[i], name) for i, name in self._columns if i in moved]
         certain = next(
-            (i for i, name in enumerate(self._header) if phase_of(name) in {"val", "test"} or "lr" in normal(name)),
+            (
+                i
+                for i, name in enumerate(self._header)
+                if phase_of(name) in {"val", "test"} or "lr" in normal(name)
+            ),
             len(self._header),
         )
         return [(i, name) for i, name in self._columns if i < min(certain, len(row))]

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.sources.logs._decode import whole_bytes
 from imbalance_doctor.sources.logs._document import records_of
+from imbalance_doctor.sources.logs._rows import words
 from imbalance_doctor.sources.logs.base import LogFile, LogReader, Options, Parsed, Record
 
 _LARGEST = 2**25
@@ -39,10 +40,13 @@ _FORMATS = {
     "f2": "e", "f4": "f", "f8": "d",
 }  # fmt: skip
 _LARGEST_COPY = 2**22
+_DAMAGE = (
+    ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError,
+)  # fmt: skip
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_VALUES = frozenset(
-    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING BINBYTES "
-    "SHORT_BINBYTES BINBYTES8 BYTEARRAY8 UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8".split()
+_VALUES = words(
+    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING "
+    "BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8"
 )
 
 
@@ -123,13 +127,11 @@ class _Walk:
                 self.step(opcode.name, argument)
         except InputError:
             raise
-        except (
-            ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError,
-        ) as error:  # fmt: skip
+        except _DAMAGE as error:
             raise InputError("expected a complete pickle, but it is damaged", where=self.where) from error
         raise InputError("expected a complete pickle, but it ends early", where=self.where)
 
-    def step(self, name: str, argument: Any) -> None:  # noqa: C901, PLR0912  one branch per opcode
+    def step(self, name: str, argument: Any) -> None:  # noqa: C901, PLR0912, PLR0915  one branch per opcode
         """Do what one opcode does."""
         stack = self.stack
         match name:
@@ -234,7 +236,7 @@ class _Walk:
 
     def container(self, name: str, arguments: tuple[Any, ...]) -> Any:
         inner = arguments[-1] if arguments else ()
-        if name == "float":
+        if name == "float" and isinstance(inner, (int, float, str)):
             return float(inner)
         if name == "defaultdict":
             inner = ()

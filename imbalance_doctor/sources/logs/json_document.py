@@ -1,4 +1,4 @@
-"""One JSON document, or the text of a Python value, that holds a history: lists by metric, rows, or nested."""
+"""One JSON document, or the text of a Python value, that holds a history."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from imbalance_doctor.sources.logs.base import LogFile, LogReader, Options, Pars
 
 _LARGEST = 2**26
 _LARGEST_LITERAL = 2**24
-_START = re.compile(r"\s*(?:\w+\s*=\s*)?(?:[\w.]*[dD]ict\()?[\[{(]")
+_START = re.compile(r"\s*(?:\w+\s*=\s*)?(?:[\w.]*[dD]ict\((?:<[^>]*>\s*,\s*)?)?[\[{(]")
 _QUOTED = re.compile(r"""\s*[\[{]+\s*(?:["']|-?[\d.]|nan|NaN|\]|\}|\[|\{|(?:np|numpy)\.)""")
-_LOG_WORD = re.compile(r"loss|acc|auc|dice|iou|f1|recall|precision|epoch|metric|err|score|map|history", re.IGNORECASE)
+_LOG_WORD = re.compile(
+    r"loss|acc|auc|dice|iou|f1|recall|precision|epoch|metric|err|score|map|history", re.IGNORECASE
+)
 _ROWS = re.compile(r"\[\s*(?=\{)")
 
 # Text of a Python value: quoted strings stay, bare nan and inf become strings, wrappers around numbers go.

@@ -1,4 +1,4 @@
-"""JSON lines: one object per record (detectron2, mmcv, mmengine, LLaMA-Factory, W&B history, hand-written)."""
+"""JSON lines: one object per record, as detectron2, mmcv, mmengine and many hand-written loops log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from imbalance_doctor.sources.logs._decode import numbered_lines
+from imbalance_doctor.sources.logs._decode import Lines
 from imbalance_doctor.sources.logs._rows import Rows
 from imbalance_doctor.sources.logs.base import LogFile, LogReader, Options, Parsed, Record, Template
 
@@ -36,10 +36,14 @@ class Jsonl(LogReader):
         if file.is_folder:
             return False
         lines = [line for line in file.text.splitlines() if line.strip()][:_SAMPLE]
+        several = False
         if not lines or not any(line.lstrip().startswith("{") for line in lines):
             return False
+        if len(lines) > 1 and parse_line(lines[-1]) is None:
+            lines.pop()  # cut short, by the head or because its writer was stopped
+            several = True
         found = [row for line in lines if (row := parse_line(line)) is not None]
-        several = len(lines) > 1 or file.size > len(file.head)
+        several = several or len(lines) > 1 or file.size > len(file.head)
         if not several and found and not any(isinstance(v, (dict, list)) for v in found[0].values()):
             several = True  # the first row of a log that has just begun
         return several and len(found) >= _SHARE * len(lines)
@@ -67,19 +71,20 @@ def parse_line(line: str) -> dict[str, Any] | None:
 def _records(file: LogFile, parsed: Parsed) -> Iterator[Record]:
     rows = Rows(parsed)
     sample = ""
-    for number, line in numbered_lines(file):
+    lines = Lines(file)
+    for line in lines:
         if line.isspace():
             continue
         row = parse_line(line)
         if row is None:
             parsed.unread += 1
             continue
-        record = rows.record(row, number)
+        record = rows.record(row, lines.number)
         if record is not None:
             sample = sample or line.strip()[:_LONGEST_SAMPLE]
             yield record
     if rows.count:
-        parsed.templates = [Template(sample=sample, count=rows.count, keys=tuple(rows.keys))]
+        parsed.templates = [Template(sample=sample, count=rows.count + lines.skipped, keys=tuple(rows.keys))]
 
 
 def _program(file: LogFile) -> str:
