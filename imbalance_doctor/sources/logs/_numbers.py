@@ -59,7 +59,7 @@ def flatten(
 def long_lines(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield lines; one longer than any row is passed over without being held."""
     while line := stream.readline(_LONGEST_LINE):
-        if len(line) == _LONGEST_LINE and not line.endswith(b"\n"):
+        if len(line) >= _LONGEST_LINE and not line.endswith(b"\n"):
             while line and not line.endswith(b"\n"):
                 line = stream.readline(_LONGEST_LINE)
             continue
