@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - log lines stand as logs write them
 """Speed and memory of reading long text logs in five dialects.
 
 Run: ``python tests/benchmarks/bench_log_reading.py [--megabytes 200] [--only tqdm]``. Each log is generated
@@ -48,7 +49,10 @@ def mmcv(step: int, loss: float) -> str:
     epoch, at = divmod(step, PER_EPOCH)
     line = f"2024-05-01 12:00:{step % 60:02d},{step % 1000:03d} - mmdet - INFO - Epoch [{epoch + 1}][{at + 1}/{PER_EPOCH}]\t"
     line += f"lr: {loss / 1e3:.3e}, eta: {3 + step % 3} days, 15:22:{step % 60:02d}, time: 0.9{step % 10}, data_time: 0.01, "
-    return line + f"memory: {4000 + step % 9}, loss_cls: {loss / 2:.4f}, loss_bbox: {loss / 2:.4f}, loss: {loss:.4f}\n"
+    return (
+        line
+        + f"memory: {4000 + step % 9}, loss_cls: {loss / 2:.4f}, loss_bbox: {loss / 2:.4f}, loss: {loss:.4f}\n"
+    )
 
 
 def hugging_face(step: int, loss: float) -> str:
@@ -117,7 +121,10 @@ def main() -> None:
                 deque((stream.write(piece) for piece in pieces(dialect, size)), maxlen=0)
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 seconds, memory, count = pool.apply(read, (str(path),))
-            print(f"| {name} | {path.stat().st_size / 1e6 / seconds:.0f} | {memory:.0f} | {count:,} |", flush=True)
+            print(
+                f"| {name} | {path.stat().st_size / 1e6 / seconds:.0f} | {memory:.0f} | {count:,} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, RUF001 - patterns are easier to read whole, and hold the signs that logs hold
 """One line of a text log of unknown dialect: which numbers stand under which names.
 
 Nothing here knows a framework by name. A line is first relieved of what only looks like a measurement
@@ -26,6 +27,8 @@ _LONGEST = 200_000  # characters of one line that are looked at
 _LONGEST_GAP = 120  # characters in front of a number in which its name is sought
 _LONGEST_LIST = 100_000
 _MOST_SLOTS = 500
+_SHORT = 60  # characters of a line that is but a heading
+_EARLY = 80  # characters in which a line names the class it is about
 _PER_CLASS = 200  # a list with more entries states no value per class
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -107,8 +110,39 @@ _CLASS = re.compile(
 )
 
 _NOT_PLACE = frozenset(
-    "best max maximum total num number n warmup warm every per for since from save saving saved eval logging "
-    "optimization accumulation gradient restart resume resuming resumed last previous early patience nb_of".split()
+    [
+        "best",
+        "max",
+        "maximum",
+        "total",
+        "num",
+        "number",
+        "n",
+        "warmup",
+        "warm",
+        "every",
+        "per",
+        "for",
+        "since",
+        "from",
+        "save",
+        "saving",
+        "saved",
+        "eval",
+        "logging",
+        "optimization",
+        "accumulation",
+        "gradient",
+        "restart",
+        "resume",
+        "resuming",
+        "resumed",
+        "last",
+        "previous",
+        "early",
+        "patience",
+        "nb_of",
+    ]
 )
 _OPEN = r"['\"]?\s*(?:[:=#]|:\s*=|-)?\s*['\"]?[\[(]?\s*"
 _OF = r"(?:\s*(?:/|of)\s*(?P<of>\d+))?"
@@ -130,7 +164,9 @@ _STEP = re.compile(
 )
 _ABSOLUTE = re.compile(r"global|num_updates|total|current")
 _COUNTS_ALL = re.compile(r"global[_ ]?step|num_updates", re.IGNORECASE)
-_BATCHES = re.compile(r"(?<![\w./])(?P<at>\d+)\s*/\s*(?P<of>\d+)\s*(?:batches|steps|iters?|iterations)\b", re.IGNORECASE)
+_BATCHES = re.compile(
+    r"(?<![\w./])(?P<at>\d+)\s*/\s*(?P<of>\d+)\s*(?:batches|steps|iters?|iterations)\b", re.IGNORECASE
+)
 _AFTER_EPOCH = re.compile(
     r"\s*[\])]?\s*[,:|-]?\s*(?:[\[(]\s*(?P<at>\d+)\s*/\s*(?P<of>\d+)(?:\s*\(\s*\d+\.?\d*%\s*\))?\s*[\])]"
     r"|(?<=[:|\s])(?P<at2>\d+)\s*/\s*(?P<of2>\d+)(?=\s))"
@@ -174,7 +210,9 @@ _SETTINGS = re.compile(
 )
 _OVERFLOW = re.compile(r"overflow", re.IGNORECASE)
 
-_WRAP = re.compile(r"(?:[\[(\s'\"]|(?<!\w)(?:tensor|array|(?:np|numpy|torch|jnp)\.\w+|float|DeviceArray|Array)\()*$")
+_WRAP = re.compile(
+    r"(?:[\[(\s'\"]|(?<!\w)(?:tensor|array|(?:np|numpy|torch|jnp)\.\w+|float|DeviceArray|Array)\()*$"
+)
 _SEPARATOR = re.compile(r"(?:\s*(?::\s*=|[:=]=?|->|=>|→|：|＝)\s*|\s*,\s*|\s+)$")
 _QUOTED_KEY = re.compile(r"(?:\"([^\"]{1,80})\"|'([^']{1,80})')$")
 _KEY_WORD = r"(?:[^\W\d][^\s:=,;|(){}\[\]\"<>]*(?:\([^()]{0,40}\)|\[[^\[\]]{0,20}\])*)"
@@ -184,10 +222,21 @@ _PARENTHESES = re.compile(r"\([^()]*\)")
 _ECHO = re.compile(r"\b(?:best|better|improved?|highest|lowest|record|saved?|saving)\b", re.IGNORECASE)
 _NESTED = re.compile(r":\s*\{")
 _FILE = re.compile(r"[\\/].*\.\w{1,5}$|\.(?:py|cpp|cc|cu|c|h|so|js)$")
-_NO_KEYS = frozenset({"cuda", "v_num", "device", "line", "pid", "port", "errno", "exitcode", "rank", "local_rank", "seed"})
+_NO_KEYS = frozenset(
+    {"cuda", "v_num", "device", "line", "pid", "port", "errno", "exitcode", "rank", "local_rank", "seed"}
+)
 _EPOCH_KEYS = frozenset({"epoch", "ep", "epoch_end", "current_epoch", "cur_epoch", "trainer/epoch", "epochs"})
 _STEP_KEYS = frozenset(
-    {"step", "global_step", "iter", "iteration", "num_updates", "trainer/global_step", "n_iter", "current_steps"}
+    {
+        "step",
+        "global_step",
+        "iter",
+        "iteration",
+        "num_updates",
+        "trainer/global_step",
+        "n_iter",
+        "current_steps",
+    }
 )
 
 
@@ -470,7 +519,7 @@ def _place(found: re.Match[str]) -> Place:
     return Place(at, found.span("at"), float(found["of"]), found.span("of"))
 
 
-def _take_step(work: str, line: Line) -> str:
+def _take_step(work: str, line: Line) -> str:  # noqa: C901
     boosting = _BOOSTING.match(work)
     if boosting:
         which = "at" if boosting["at"] is not None else "at2"
@@ -517,7 +566,7 @@ def _take_part(work: str, line: Line) -> str:
         return work
     name = found["boxed"] or found["number"] or found["quoted"]
     which = found.lastgroup or "number"
-    if name.strip() and found.start() < 80:
+    if name.strip() and found.start() < _EARLY:
         line.part_span = found.span(which)
         return _erase(work, *found.span())
     return work
@@ -574,8 +623,10 @@ def _share_out(work: str, line: Line) -> bool:
 
 
 def _read_heading(text: str, work: str, line: Line) -> None:
-    line.header = (line.epoch is not None or line.step is not None or bool(line.group)) and len(work.strip()) < 60
-    section = _SECTION.match(text) if len(text) < 60 else None
+    line.header = (line.epoch is not None or line.step is not None or bool(line.group)) and len(
+        work.strip()
+    ) < 60  # noqa: PLR2004
+    section = _SECTION.match(text) if len(text) < _SHORT else None
     if section:
         phase = _PHASES.get(section[1].lower(), "")
         line.section = "val" if phase == "test" else "train" if phase == "train" else "val"
@@ -599,7 +650,7 @@ def _read_pairs(text: str, work: str, line: Line) -> None:
             continue
         if listed:
             close = work.find("]", position)
-            if 0 <= close and _read_list(text, work, (start, close), key, key_span, line):
+            if close >= 0 and _read_list(text, (start, close), key, key_span, line):
                 position = end = close
                 continue
         position = end = _read_value(work, found, key, key_span, line)
@@ -607,12 +658,14 @@ def _read_pairs(text: str, work: str, line: Line) -> None:
 
 def _follows(work: str, position: int) -> bool:
     """Tell whether the number that ends here ends its part of the line: nothing, or a separator, comes next."""
-    return position >= len(work) or work[position] in "\t|,;%)]" or work[position : position + 2] in {"  ", " |", " "}
+    return (
+        position >= len(work)
+        or work[position] in "\t|,;%)]"
+        or work[position : position + 2] in {"  ", " |", " "}
+    )
 
 
-def _name_before(
-    text: str, work: str, start: int, end: int, closed: bool
-) -> tuple[str, Span, bool]:
+def _name_before(text: str, work: str, start: int, end: int, closed: bool) -> tuple[str, Span, bool]:  # noqa: PLR0911
     """Return the name in front of a number, where it stands, and whether a bracket opens between them."""
     none = ("", (0, 0), False)
     gap = work[start:end]
@@ -645,7 +698,9 @@ def _name_before(
     key = text[start + found.start() : start + found.end()]
     a, b = start + found.start(), start + found.end()
     tail = " ".join(_PARENTHESES.sub("", key).split()[-2:])
-    if kind in {",", " "} and not (is_metric(tail) or (kind == " " and closed and hard and body[hard - 1] in "|,\t" and " " not in key)):
+    if kind in {",", " "} and not (
+        is_metric(tail) or (kind == " " and closed and hard and body[hard - 1] in "|,\t" and " " not in key)
+    ):
         return none
     if kind in {",", " "} and opened.lstrip().startswith("(") and not is_metric(key):
         return none
@@ -665,14 +720,14 @@ def _shorten(key: str, start: int) -> tuple[str, int]:
     return stripped.rstrip("'\"*"), start + len(key) - len(stripped)
 
 
-def _read_list(text: str, work: str, span: Span, key: str, key_span: Span, line: Line) -> bool:
+def _read_list(text: str, span: Span, key: str, key_span: Span, line: Line) -> bool:
     inside = text[span[0] : span[1]]
     items = []
     for found in _ITEM.finditer(inside):
         items.append(found)
         if len(items) > _LONGEST_LIST:
             return False
-    if len(items) < 2:
+    if len(items) < 2:  # noqa: PLR2004
         return False
     values = [number(m[0]) for m in items]
     line.lists[key] = values
@@ -753,6 +808,13 @@ def _read_nested(text: str, line: Line) -> bool:
     return bool(line.slots)
 
 
+def _as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        return float("inf")
+
+
 def _flatten(found: dict[object, object], prefix: str, depth: int = 0) -> Iterator[tuple[str, float]]:
     if depth > 6:  # noqa: PLR2004
         return
@@ -763,6 +825,8 @@ def _flatten(found: dict[object, object], prefix: str, depth: int = 0) -> Iterat
         elif isinstance(value, bool) or value is None:
             continue
         elif isinstance(value, int | float):
-            yield name, float(value) if abs(value) < 1e300 or value != value or isinstance(value, float) else 0.0  # noqa: PLR0124, PLR2004
-        elif isinstance(value, str) and re.fullmatch(rf"{NUMBER}|[-+]?(?:nan|inf)", value, re.IGNORECASE | re.ASCII):
+            yield name, _as_float(value)
+        elif isinstance(value, str) and re.fullmatch(
+            rf"{NUMBER}|[-+]?(?:nan|inf)", value, re.IGNORECASE | re.ASCII
+        ):
             yield name, float(value)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - patterns are easier to read whole
 """What a text log states beside its curves: class counts, planned length, how it ended."""
 
 from __future__ import annotations
@@ -22,10 +23,16 @@ _RATE = re.compile(
     re.IGNORECASE,
 )
 _ROWS = re.compile(
-    rf"(?<![\w.,]){_COUNT}\s+(?:\w+ )?(?:records|rows|samples|examples|images|instances|data points)\b", re.IGNORECASE
+    rf"(?<![\w.,]){_COUNT}\s+(?:\w+ )?(?:records|rows|samples|examples|images|instances|data points)\b",
+    re.IGNORECASE,
 )
-_CLASSES = re.compile(r"\b(?:num[_ ]classes|n_classes|number of classes|nc|num[_ ]class)['\"]?\s*[:=]\s*(\d{1,6})\b", re.IGNORECASE)
-_SAID_CLASSES = re.compile(r"\b(?:belonging to|with|across|found|into)\s+(\d{1,6})\s+classes\b", re.IGNORECASE)
+_CLASSES = re.compile(
+    r"\b(?:num[_ ]classes|n_classes|number of classes|nc|num[_ ]class)['\"]?\s*[:=]\s*(\d{1,6})\b",
+    re.IGNORECASE,
+)
+_SAID_CLASSES = re.compile(
+    r"\b(?:belonging to|with|across|found|into)\s+(\d{1,6})\s+classes\b", re.IGNORECASE
+)
 _BATCH = re.compile(r"(?<![a-z_])(?:train[_ ])?batch[_ -]?size['\"]?\s*[:=]\s*(\d{1,7})\b", re.IGNORECASE)
 _EPOCHS = re.compile(
     r"(?<![a-z_])(?:(?:max|num|n|total|train)[_ ])?(?:epochs|max_epoch|num_epoch|num train epochs)['\"]?\s*[:=]\s*(\d{1,7})\b"
@@ -36,7 +43,10 @@ _STEPS = re.compile(
     rf"\b(?:max[_ ]steps|max[_ ]iters?|total optimization steps|total[_ ]steps)['\"]?\s*[:=]\s*{_COUNT}\b|\b{_COUNT} max iterations",
     re.IGNORECASE,
 )
-_CLASS_COUNT = re.compile(rf"\bclass\s*\[?\s*(\d{{1,4}})\s*\]?[^:=\d]{{0,40}}[:=]\s*{_COUNT}\s*(?:images|samples|examples|instances|files|$)", re.IGNORECASE)
+_CLASS_COUNT = re.compile(
+    rf"\bclass\s*\[?\s*(\d{{1,4}})\s*\]?[^:=\d]{{0,40}}[:=]\s*{_COUNT}\s*(?:images|samples|examples|instances|files|$)",
+    re.IGNORECASE,
+)
 _INTEREST = re.compile(r"pos|neg|class|batch|epoch|step|iter|rate|prevalence|\bnc\b", re.IGNORECASE)
 
 _EXCEPTION = re.compile(

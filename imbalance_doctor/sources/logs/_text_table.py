@@ -82,7 +82,9 @@ class Table:
             lowered = name.lower()
             value = _cell(cell, self.separator)
             ratio = _RATIO.fullmatch(cell)
-            if lowered in _EPOCHS or (column == 0 and lowered in _INDEX and value is not None and value == int(value)):
+            if lowered in _EPOCHS or (
+                column == 0 and lowered in _INDEX and value is not None and value == int(value)
+            ):
                 row.epoch = float(ratio[1]) if ratio else value
                 row.epochs = float(ratio[2]) if ratio else None
             elif lowered in _STEPS:
@@ -122,7 +124,7 @@ class Table:
         return row
 
 
-def read_header(text: str, above: str = "") -> Table | None:
+def read_header(text: str, above: str = "") -> Table | None:  # noqa: C901, PLR0911
     """Return the table that a line of column names begins; None when the line is no header.
 
     Parameters
@@ -186,7 +188,9 @@ def _detector_names(names: list[str], phase: Phase) -> list[str]:
         bare = bare.rstrip(")")
         if phase == "val":
             bare = {"P": "precision", "R": "recall"}.get(bare, bare)
-            out.append(bare + suffix if bare not in {"Class", "Images", "Instances", "Labels", "Targets"} else bare)
+            out.append(
+                bare + suffix if bare not in {"Class", "Images", "Instances", "Labels", "Targets"} else bare
+            )
         else:
             out.append(f"{bare}_loss" if bare in _LOSS_TERMS else bare)
     return out

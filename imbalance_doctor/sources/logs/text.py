@@ -47,7 +47,9 @@ _SURVIVED = 3  # records after an exception that show the run went on
 _DROP = b"0123456789.+-eE #\t" + "█▏▎▍▌▋▊▉━╸╺─".encode()
 _TOKEN = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _BAR_COUNT = re.compile(rb"%\|[^|]{0,400}\|\s*([\d.]+)[kMG]?/([\d.]+)")
-_STEP_BAR = re.compile(rb"^[^\w\[]*(?:\x1b?\[[0-9;]*m|\s)*(\d+)/(\d+)(?:\x1b?\[[0-9;]*m|\s)*(?:\[[=>.\s-]|[^\x00-\x7f]|\x1b|=|\[\d+m)")
+_STEP_BAR = re.compile(
+    rb"^[^\w\[]*(?:\x1b?\[[0-9;]*m|\s)*(\d+)/(\d+)(?:\x1b?\[[0-9;]*m|\s)*(?:\[[=>.\s-]|[^\x00-\x7f]|\x1b|=|\[\d+m)"
+)
 _HAS_DIGIT = re.compile(r"\d|nan|inf|n/a", re.IGNORECASE)
 _LETTERS = re.compile(rb"[a-zA-Z\x80-\xff]")
 _NESTED_REPEAT = re.compile(r"\((?:[^()\\]|\\.)*[+*](?:[^()\\]|\\.)*\)[+*{]")
@@ -176,7 +178,6 @@ class _Shape:
     wait: int = 0
     held: deque[tuple[bytes, int]] = field(default_factory=lambda: deque(maxlen=1))
 
-
     def join(self, other: _Shape) -> None:
         """Take over the layouts of lines with the same skeleton under other names."""
         self.layouts |= other.layouts
@@ -214,7 +215,7 @@ class _Seen:
 
 
 class TextFollower:
-    """Turns bytes of a text log into records as its lines are completed.
+    r"""Turns bytes of a text log into records as its lines are completed.
 
     Attributes
     ----------
@@ -224,9 +225,9 @@ class TextFollower:
     Examples
     --------
     >>> follower = TextFollower(Options())
-    >>> follower.feed(b"epoch 1 loss=0.5\\nepoch 2 lo")[0].values
+    >>> follower.feed(b"epoch 1 loss=0.5\nepoch 2 lo")[0].values
     {'loss': 0.5}
-    >>> [r.epoch for r in follower.feed(b"ss=0.4\\n")]
+    >>> [r.epoch for r in follower.feed(b"ss=0.4\n")]
     [2.0]
     """
 
@@ -335,7 +336,7 @@ class TextFollower:
             return data
         return self._decoder.decode(data).removeprefix("\ufeff").encode("utf-8", errors="replace")
 
-    def _read(self, lines: list[bytes], *, redraws: bool) -> None:
+    def _read(self, lines: list[bytes], *, redraws: bool) -> None:  # noqa: C901
         number = self._number
         known = self._known
         skipped: _Shape | None = None
@@ -429,7 +430,9 @@ class TextFollower:
         if len(tokens) == shape.tokens:
             self._position(layout, tokens, number)
 
-    def _emit(self, layout: _Layout, tokens: list[str], text: str, number: int, at: float | None = None) -> None:
+    def _emit(
+        self, layout: _Layout, tokens: list[str], text: str, number: int, at: float | None = None
+    ) -> None:
         if layout.group_word:
             group = f"{layout.group_word} {int(float(tokens[layout.group]))}"
             if group != self._group:
@@ -554,7 +557,7 @@ class TextFollower:
             return
         self._take(section, line, text, skeleton, number)
 
-    def _take(self, found: grammar.Line, line: bytes, text: str, skeleton: bytes, number: int) -> None:
+    def _take(self, found: grammar.Line, line: bytes, text: str, skeleton: bytes, number: int) -> None:  # noqa: C901, PLR0912
         if found.section and not found.slots:
             self._section = found.section
             return
@@ -675,7 +678,12 @@ class TextFollower:
             for line, number, at in [*bar.redraws, (bar.line, bar.number, bar.at)]:
                 if self._out and self._out[-1].step == self._drawn_steps + at:
                     continue
-                self._extract(self._known.get(line.translate(None, _DROP), bar.shape), line, number, self._drawn_steps + at)
+                self._extract(
+                    self._known.get(line.translate(None, _DROP), bar.shape),
+                    line,
+                    number,
+                    self._drawn_steps + at,
+                )
             for which, seen in self._templates.items():
                 seen.count = counted.get(which, 0)
             drawn, self._out, self._early = self._out, kept, early if early is not None else []
@@ -708,7 +716,12 @@ class TextFollower:
         """Put aside lists that may be whole histories: stated once, with nothing that places them."""
         if found.lists.keys() & self._seen_keys:
             return True  # the history of what was logged line by line
-        placed = found.epoch is not None or found.step is not None or self._epoch is not None or self._step is not None
+        placed = (
+            found.epoch is not None
+            or found.step is not None
+            or self._epoch is not None
+            or self._step is not None
+        )
         if self._lists is None or any(len(values) < 3 for values in found.lists.values()):  # noqa: PLR2004
             return False
         if placed and not (len(found.slots) == 0 or _history_like(found)):
@@ -754,7 +767,7 @@ class TextFollower:
                 return True
         return False
 
-    def _emit_pattern(self, found: re.Match[str], text: str, number: int) -> None:
+    def _emit_pattern(self, found: re.Match[str], text: str, number: int) -> None:  # noqa: C901
         values: dict[str, float] = {}
         places: dict[str, float] = {}
         phase: Phase = ""
@@ -846,7 +859,9 @@ def _text(line: bytes) -> str:
 
 def _without_prefix(text: str) -> str:
     """Drop a worker's name and a clock from the front of a line."""
-    text = re.sub(r"^\W{0,2}(?:rank|default)\s?\d+\]?[:|]\s*|^\(\w[\w .:-]*pid=\d+[^)]*\)\s*", "", text, count=1)
+    text = re.sub(
+        r"^\W{0,2}(?:rank|default)\s?\d+\]?[:|]\s*|^\(\w[\w .:-]*pid=\d+[^)]*\)\s*", "", text, count=1
+    )
     return text.strip()
 
 
@@ -896,7 +911,7 @@ def _history_like(found: grammar.Line) -> bool:
     return len(found.lists) >= 2 and len({len(values) for values in found.lists.values()}) == 1  # noqa: PLR2004
 
 
-def _shape_of(found: grammar.Line, text: str) -> tuple[_Shape | None, _Layout, list[str]]:
+def _shape_of(found: grammar.Line, text: str) -> tuple[_Shape | None, _Layout, list[str]]:  # noqa: C901
     """Express what was read by the ordinals of the line's numbers.
 
     Returns
@@ -966,7 +981,9 @@ def _shape_of(found: grammar.Line, text: str) -> tuple[_Shape | None, _Layout, l
     shape = _Shape(tokens=len(matches), literals=literals)
     shape.layouts[tuple(tokens[i] for i in literals)] = layout
     shape.val = layout.val or any(re.search(r"val|test|dev|eval", key, re.IGNORECASE) for key in layout.keys)
-    named = [text[a:b] for a, b in sorted({s.key_span for s in found.slots}) if any(c.isdigit() for c in text[a:b])]
+    named = [
+        text[a:b] for a, b in sorted({s.key_span for s in found.slots}) if any(c.isdigit() for c in text[a:b])
+    ]
     if part:
         named.insert(0, text[max(0, found.part_span[0] - 6) : found.part_span[1] + 1])
     shape.names[tuple(tokens[i] for i in literals)] = b".*?".join(re.escape(name.encode()) for name in named)
