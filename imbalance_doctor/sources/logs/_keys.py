@@ -1,0 +1,470 @@
+"""What a log's keys mean: ``val/box_loss``, ``Test cls recall 3`` and ``s_auc`` to canonical names.
+
+A key is cut into words; words for the phase and words that say nothing are taken out, words that make it
+something else than a measurement (a clock, a rate, a running extreme) refuse it, and the longest known name
+among the rest decides. What is left then says which part it is: a class, a head, a term of the loss. The
+tables are the whole knowledge; a new dialect is a line in one of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from imbalance_doctor.errors import InputError, did_you_mean
+from imbalance_doctor.evidence import SERIES
+
+__all__ = ["ABSOLUTE", "CURVES", "SHARES", "STAND_IN", "Named", "canonical", "override"]
+
+Place = Literal["train", "val", "test", ""]
+
+STAND_IN = 5
+"""`Named.order` from which a series only counts where no better one exists."""
+
+SHARES = frozenset(
+    ["average_precision", "roc_auc", "partial_auc", "recall_at_quantile", "recall", "precision", "specificity", "false_positive_rate", "f1", "accuracy", "balanced_accuracy", "foreground_accuracy", "dice", "iou", "predicted_positive_share", "prevalence"]
+)
+"""Names whose values lie between 0 and 1, which some logs give in percent."""
+
+CURVES = SHARES - {"prevalence", "predicted_positive_share"} | {
+    "loss", "loss_component", "loss_mean", "bce", "mcc", "gradient_norm",
+}  # fmt: skip
+"""Names of which one is enough to make a log the log of a training."""
+
+ABSOLUTE = frozenset(SERIES) - CURVES - {"prevalence", "predicted_positive_share"}
+"""Names that mean the same in every phase, unless the key itself says one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What one key means.
+
+    Attributes
+    ----------
+    name
+        A key of `SERIES`.
+    phase
+        As the key says it; ``test`` is settled when all keys are known.
+    part
+        Class, head, term of the loss; empty for the whole.
+    complement
+        An error: the series is 1 minus the value.
+    order
+        Which of several whole series of one name is the best: the smallest; see `STAND_IN`.
+    kind
+        What a whole loss is called if another one turns out to be the total: ``dice``.
+    dataset
+        Number of the evaluation set where the phase has one: ``validation_1``; -1 otherwise.
+    given
+        By the user: nothing in the log changes it.
+    """
+
+    name: str
+    phase: Place = ""
+    part: str = ""
+    complement: bool = False
+    order: int = 0
+    kind: str = ""
+    dataset: int = -1
+    given: bool = False
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.phase, self.name, self.part and f"[{self.part}]")))
+
+
+_PHASES: Mapping[str, Place] = {
+    "train": "train", "training": "train", "trn": "train", "tr": "train", "learn": "train", "trainset": "train",
+    "val": "val", "valid": "val", "validation": "val", "validating": "val", "dev": "val", "eval": "val",
+    "evaluation": "val", "evaluating": "val", "vali": "val", "valset": "val", "holdout": "val", "oof": "val",
+    "test": "test", "testing": "test", "tst": "test", "testset": "test",
+}  # fmt: skip
+
+# Words that change nothing.
+_FILLERS = frozenset(
+    ["avg", "average", "mean", "epoch", "epochs", "step", "iter", "iteration", "log", "logs", "current", "cur", "running", "overall", "final", "metric", "metrics", "performance", "trainer", "trn", "set", "data", "dataset", "total", "value", "val", "score", "the", "of", "for", "on", "per", "and", "is", "all", "global", "this", "now", "model", "result", "results", "scalar", "scalars", "stats", "monitor", "meter", "reduced", "reduce", "ma", "raw", "net", "with", "in", "at", "optim", "optimizer", "class", "cls", "label", "labels", "rate", "coef", "coefficient", "by", "end", "s", "new", "last", "inner", "update", "vs", "iterations", "binary", "multiclass", "multilabel", "torchmetrics", "bbox", "coco", "fast", "rcnn", "roi", "head", "decode", "heads", "finished", "done", "completed", "after", "got", "achieved", "reached", "a", "an", "batch", "minibatch"]
+)
+# The same where a loss is concerned, for which a class or a rate is no filler.
+_LOSS_FILLERS = _FILLERS - frozenset(
+    ["class", "cls", "label", "labels", "coef", "coefficient", "rate", "binary", "multiclass", "multilabel", "bbox", "fast", "rcnn", "roi", "head", "heads", "decode"]
+) | {"fn", "function", "criterion", "mini", "smoothed", "smooth", "history"}  # fmt: skip
+# Words with which it is a clock, a counter, a setting, a running extreme or a difference.
+_REFUSED = frozenset(
+    ["time", "times", "eta", "sec", "secs", "second", "seconds", "minute", "minutes", "hour", "hours", "runtime", "elapsed", "remaining", "speed", "throughput", "fps", "ips", "wps", "ups", "wpb", "bsz", "memory", "mem", "vram", "gpu", "cpu", "size", "count", "num", "number", "samples", "tokens", "tflops", "flops", "flos", "params", "parameters", "patience", "counter", "progress", "percentage", "duration", "min", "max", "best", "lowest", "highest", "minimum", "maximum", "target", "delta", "diff", "difference", "gap", "change", "improvement", "std", "stdev", "var", "variance", "stderr", "weight", "weights", "lambda", "beta", "momentum", "decay", "warmup", "seed", "margin", "dropout", "thr", "thresh", "threshold", "reward", "return", "returns", "episode", "length", "len", "baseline", "lower", "upper", "ci", "p50", "p90", "p95", "p99", "ms", "it", "mb", "gb", "improved", "previous", "prev"]
+)
+# What a loss is made of, where it is nevertheless all there is of it.
+_LOSS_KINDS = frozenset(
+    ["ce", "bce", "nll", "cross", "entropy", "crossentropy", "binary", "categorical", "sparse", "focal", "dice", "hinge", "mse", "mae", "l1", "l2", "huber", "softmax", "sigmoid", "logits", "weighted", "lm", "main", "objective", "sum", "log", "logistic", "tversky", "bcedice", "dicece", "celoss", "squared", "error", "bbce", "ntp", "mlm", "combined", "classification", "asl", "combo", "hybrid", "logit", "nllloss"]
+)
+_STAND_IN_LOSSES = {
+    # words: as a name of its own beside a loss, where that is one
+    ("cross", "entropy"): "bce", ("crossentropy",): "bce", ("binary", "crossentropy"): "bce",
+    ("binary", "cross", "entropy"): "bce", ("bce",): "bce", ("log", "likelihood"): "", ("nll",): "bce",
+    ("ce",): "bce", ("xent",): "bce", ("mlogloss",): "bce", ("cost",): "", ("objective",): "",
+    ("categorical", "crossentropy"): "bce", ("sparse", "categorical", "crossentropy"): "bce",
+    ("rmse",): "", ("mse",): "", ("mae",): "", ("l2",): "", ("l1",): "", ("total",): "", ("deviance",): "bce",
+    ("mean", "squared", "error"): "", ("mean", "absolute", "error"): "", ("huber",): "", ("elbo",): "",
+}  # fmt: skip
+
+# name, words, complement, order; the longest run of words that stands in a key decides.
+_METRICS: tuple[tuple[str, str, bool, int], ...] = (
+    *(("average_precision", words, False, 0) for words in (
+        "average precision", "mean average precision", "ap", "map", "m ap", "aupr", "auprc", "auc pr", "pr auc", "aucpr",
+        "prauc", "auc prc", "prc auc", "auprcurve", "avg precision", "averageprecision", "binaryaverageprecision",
+        "map5095", "average precision score", "apscore", "area under pr",
+    )),
+    *(("average_precision", words, False, 1) for words in ("map50", "ap50")),
+    *(("average_precision", words, False, 2) for words in ("map75", "ap75")),
+    *(("roc_auc", words, False, 0) for words in (
+        "auc", "auroc", "roc auc", "auc roc", "rocauc", "aucroc", "roc", "binaryauroc", "multiclassauroc", "aucscore",
+        "roc auc score", "area under roc", "aucs",
+    )),
+    *(("partial_auc", words, False, 0) for words in ("pauc", "partial auc", "partial roc auc", "p auc")),
+    *(("recall_at_quantile", words, False, 0) for words in ("recall q", "recall at quantile", "recall quantile", "raq")),
+    *(("recall", words, False, 0) for words in (
+        "recall", "sensitivity", "sens", "tpr", "true positive rate", "rec", "hit rate", "binaryrecall", "detection rate",
+    )),
+    *(("recall", words, False, 1) for words in ("ar", "mar", "mean average recall")),
+    *(("recall", words, True, 1) for words in ("fnr", "false negative rate", "miss rate", "false negative", "false neg ratio")),
+    *(("precision", words, False, 0) for words in (
+        "precision", "prec", "ppv", "positive predictive value", "binaryprecision",
+    )),
+    *(("specificity", words, False, 0) for words in ("specificity", "spec", "tnr", "true negative rate")),
+    *(("false_positive_rate", words, False, 0) for words in (
+        "fpr", "false positive rate", "fall out", "fallout", "false alarm rate",
+    )),
+    *(("f1", words, False, 0) for words in (
+        "f1", "f1 score", "fscore", "f score", "f1score", "f measure", "fmeasure", "binaryf1score", "multiclassf1score", "f 1",
+    )),
+    *(("mcc", words, False, 0) for words in (
+        "mcc", "matthews", "matthews corrcoef", "matthews correlation", "matthews correlation coefficient",
+    )),
+    *(("accuracy", words, False, 0) for words in (
+        "acc", "accuracy", "acc1", "top1", "top 1", "accuracy top1", "top1 accuracy", "top1 acc", "acc top1", "prec1",
+        "pixacc", "pixel accuracy", "pixel acc", "categorical accuracy", "binary accuracy", "aacc", "oa",
+        "sparse categorical accuracy", "overall accuracy", "accu", "accuracies", "precat1", "accat1", "top 1 acc",
+        "top1acc", "acc seg", "cls accuracy", "multiclassaccuracy", "binaryaccuracy", "accuracy score", "pa", "rank1",
+        "top 1 accuracy", "accuracy top 1", "pix acc", "a acc",
+    )),
+    *(("accuracy", words, True, 1) for words in (
+        "err", "error", "error rate", "top1 err", "top1 error", "err top1", "merror", "class error", "top 1 err", "top 1 error",
+        "classification error", "misclassification", "err1", "misclassification rate", "train err", "err rate",
+    )),
+    *(("balanced_accuracy", words, False, 0) for words in (
+        "balanced accuracy", "balanced acc", "bal acc", "bacc", "balacc", "macc", "uar", "balanced accuracy score",
+        "balancedaccuracy", "bal accuracy", "mean class accuracy", "mean per class accuracy", "bca", "m acc",
+    )),
+    *(("balanced_accuracy", words, False, STAND_IN) for words in ("gm", "gmean", "g mean", "geometric mean")),
+    *(("foreground_accuracy", words, False, 0) for words in ("fg cls accuracy", "foreground accuracy", "fg accuracy", "fg acc")),
+    *(("dice", words, False, 0) for words in (
+        "dice", "dsc", "dice coef", "dice coefficient", "dice score", "dice similarity coefficient", "gds", "mdice",
+        "generalized dice score", "dicescore", "pseudo dice", "dices", "foreground dice", "dice metric", "m dice",
+    )),
+    *(("iou", words, False, 0) for words in (
+        "iou", "miou", "jaccard", "mean iou", "mean io u", "jaccard index", "jac", "jaccard score", "io u", "ious", "meaniou",
+        "m iou", "fwiou", "intersection over union", "binary io u",
+    )),
+    *(("loss_scale", words, False, 0) for words in ("loss scale", "amp scale", "grad scale", "scaler scale", "loss scaler")),
+    *(("gradient_norm", words, False, 0) for words in (
+        "grad norm", "gradnorm", "gnorm", "gradient norm", "grad norm total", "total grad norm", "grads norm",
+        "grad 2 0 norm total", "grad 2 norm total", "global grad norm", "global gradient norm", "norm grad",
+        "grad 2 0 norm", "grad 2 norm", "gradients norm",
+    )),
+    *(("learning_rate", words, False, 0) for words in (
+        "lr", "learning rate", "learningrate", "lr0", "base lr", "lrate", "lr 0", "lr pg0", "learning rate group 0", "lr group 0",
+    )),
+)  # fmt: skip
+_AVERAGES = {"macro": 1, "mac": 1, "weighted": 2, "micro": 3, "mic": 3, "ema": STAND_IN}
+_BY_WORDS = {tuple(words.split()): (name, complement, order) for name, words, complement, order in _METRICS}
+_LONGEST_NAME = max(len(words) for words in _BY_WORDS)
+_STARTS = frozenset(words[0] for words in _BY_WORDS)
+
+# Keys whose meaning hangs on all of their words, phase taken off; `\d*` is the window they were taken over.
+_WHOLE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), name)
+    for pattern, name in (
+        (r"loss_mean\d*", "loss_mean"),
+        (r"loss_std\d*", "loss_std"),
+        (r"loss_zero_(?:frac|share|fraction)\d*", "loss_zero_share"),
+        (r"grad(?:ient)?(?:_norm)?_max\d*|max_grad(?:ient)?_norm_seen", "gradient_norm_max"),
+        (r"grad(?:ient)?(?:_norm)?_med(?:ian)?\d*", "gradient_norm_median"),
+        (r"pos(?:itives)?_(?:in|per)_batch|batch_(?:pos|positives|n_pos)", "positives_in_batch"),
+        (
+            r"batch_no_?pos(?:itives)?_(?:frac|share)|batch_without_positives_share",
+            "batch_without_positives_share",
+        ),
+        (r"(?:pos|positive)_(?:rate|share|frac|fraction|ratio)|prevalence|base_rate", "prevalence"),
+        (
+            r"pred(?:icted)?_pos(?:itives?)?_(?:frac|rate|share|ratio|fraction)|pos(?:itive)?_pred(?:iction)?s?_(?:frac|rate|share)",
+            "predicted_positive_share",
+        ),
+        (r"(?:score|logit)s?_mean", "score_mean"),
+        (r"(?:score|logit)s?_mean_neg(?:ative)?s?|neg_(?:score|logit)s?_mean", "score_mean_negative"),
+        (r"(?:score|logit)s?_mean_pos(?:itive)?s?|pos_(?:score|logit)s?_mean", "score_mean_positive"),
+        (r"(?:score|logit)s?_std", "score_std"),
+        (r"(?:score|logit)s?_(?:abs_?max|max_?abs)", "score_absmax"),
+        (r"phase|stage", "stage"),
+        (r"main_weight|blend_weight", "main_weight"),
+        (r"temperature|tau|temp", "temperature"),
+        (r"tau_eff(?:ective)?", "tau_eff"),
+        (r"threshold|score_threshold", "threshold"),
+        (r"pool_size|pool_rows", "pool_size"),
+        (r"pool_pos(?:itives)?", "pool_positives"),
+        (r"queue_(?:fill|size|rows|len)", "queue_fill"),
+        (r"queue_pos(?:itives)?", "queue_positives"),
+        (r"queue_score_mean", "queue_score_mean"),
+        (r"queue_score_std", "queue_score_std"),
+        (r"queue_age", "queue_age"),
+        (r"band_neg(?:ative)?s?(?:_count)?", "band_neg_count"),
+        (r"grad_pos(?:itives)?(?:_count)?", "grad_pos_count"),
+        (r"rank_loss_(std|min|max)", "rank_loss_"),
+    )
+)
+
+# Columns of detection consoles; in lower case they mean nothing.
+_LETTERS = {"P": "precision", "R": "recall"}
+_CJK = {
+    "损失": " loss ", "准确率": " accuracy ", "正确率": " accuracy ", "精确率": " precision ", "精度": " accuracy ",
+    "召回率": " recall ", "学习率": " learning rate ", "训练": " train ", "验证": " val ", "测试": " test ", "平均": " ",
+    "потери": " loss ", "точность": " accuracy ", "полнота": " recall ", "pérdida": " loss ", "perte": " loss ",
+}  # fmt: skip
+_BOX_AND_MASK = {"(b)": "", "(m)": "mask", "(p)": "pose"}
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z]{3})(?=[A-Z])")
+_GLUED = re.compile(
+    r"\b(train|trn|tr|val|valid|validation|test|dev|eval)(loss|losses|acc|accuracy|auc|auroc|f1|dice|iou|recall|precision|ap|map|err|error)\b"
+)
+_MAP = re.compile(
+    r"(?<![a-z])(m?ap)[\s_@/(\[]*(?:iou)?[=_@]?[\s(]*0?\.?(50?)\s*[-_:]+\s*(?:0?\.0?5\s*:\s*)?0?\.?95\b[\s)\]]*"
+    r"|(?<![a-z])(m?ap)[\s_@/(\[]*(?:iou)?[=_@]?[\s(]*0?\.?(50?|75)\b[)\]]*"
+)
+_AT = re.compile(
+    r"(?<![a-z])(recall|ar|r|hits?|precision|p|acc|accuracy|prec|top|rank|ndcg|map|mrr)(?:\s*@\s*|[\s_-]at[\s_-])(\w+)"
+)
+_SIZE = re.compile(r"(?<![a-z])a([pr])[_-]?(s|m|l|small|medium|large)$", re.IGNORECASE)
+_NUMBERED = re.compile(r"\b(lr|pg)(\d+)\b")
+_OF_SET = re.compile(r"^(.*?)'s\s+(.+)$")
+_CLASS_ACCURACY = re.compile(r"^(?:\w+/)?Acc\.(\S.*)$")
+_INDEX = re.compile(r"^(.*\S)\s*\[([^\[\]]{1,40})\]$")
+_BOOSTED = re.compile(r"\b(valid(?:ation)?|eval|test)_?(\d+)\b")
+_WORD = re.compile(r"[^\W_]+")
+_LONGEST_KEY = 200
+_MOST_LEFT = 4
+_MOST_WORDS = 12
+
+
+@lru_cache(maxsize=20_000)
+def canonical(key: str) -> Named | None:
+    """Return what a log's key means; None for clocks, counters, settings and whatever is not known.
+
+    >>> print(canonical("metrics/mAP50(B)"), canonical("val/box_loss"), canonical("test_cls_recall/9"), sep="; ")
+    average_precision; val loss_component [box]; test recall [9]
+    >>> print(canonical("training's auc"), canonical("best_val_f1"), canonical("elapsed time per iteration"))
+    train roc_auc None None
+    """
+    key = key.strip().strip("'\"*-•:| ")
+    if key in _LETTERS:
+        return Named(name=_LETTERS[key])
+    if not key or len(key) > _LONGEST_KEY:
+        return None
+    key, part = _indexed(key)
+    of_class = _CLASS_ACCURACY.match(key)
+    if of_class:
+        return Named(name="recall", part=of_class[1])
+    text, mask = _plain(key)
+    words = [(found.group().lower(), found.group()) for found in _WORD.finditer(text)]
+    if not words or len(words) > _MOST_WORDS:
+        return None
+    phase, dataset, words = _phased(words, text.lower())
+    if phase is None:
+        return None
+    found = _whole(words) or _loss(words) or _metric(words)
+    if found is None:
+        return None
+    parts = [p for p in (found.part, part, mask) if p]
+    return Named(
+        name=found.name,
+        phase=phase,
+        part=" ".join(parts),
+        complement=found.complement,
+        order=found.order,
+        kind=found.kind,
+        dataset=dataset,
+    )
+
+
+def override(keys: Mapping[str, str]) -> dict[str, Named]:
+    """Return what the user says keys mean.
+
+    Raises
+    ------
+    InputError
+        A name is not in `evidence.SERIES`, with ``train_`` or ``val_`` in front or not.
+    """
+    given = {}
+    for key, said in keys.items():
+        phase: Place = ""
+        name = said.strip().lower().replace("/", "_")
+        for prefix in ("train", "val"):
+            if name.startswith(f"{prefix}_") and name not in SERIES:
+                phase, name = ("train" if prefix == "train" else "val"), name.removeprefix(f"{prefix}_")
+        if name not in SERIES:
+            known = [*SERIES, *(f"{p}_{n}" for p in ("train", "val") for n in SERIES)]
+            raise InputError(
+                f"expected the name of a series, but got '{said}' for the key '{key}'",
+                where="--map",
+                hint=did_you_mean(said, known) or "names are those of the series in the reference",
+            )
+        given[key] = Named(name=name, phase=phase, given=True)
+    return given
+
+
+def _indexed(key: str) -> tuple[str, str]:
+    """Take an index off the end: ``Pseudo dice[1]``."""
+    found = _INDEX.match(key)
+    return (found[1], found[2].strip()) if found else (key, "")
+
+
+def _plain(key: str) -> tuple[str, str]:
+    """Return the key as words apart, and the head that a suffix such as ``(M)`` names."""
+    mask = ""
+    sized = _SIZE.search(key)
+    if sized and "/" in key:
+        return f"{key[: sized.start()]} A{sized[1]}", {"s": "small", "m": "medium", "l": "large"}[
+            sized[2][0].lower()
+        ]
+    for suffix, head in _BOX_AND_MASK.items():
+        if key.lower().endswith(suffix):
+            key, mask = key[: -len(suffix)], head
+    for foreign, word in _CJK.items():
+        if foreign in key.lower():
+            key = key.lower().replace(foreign, word)
+    named = _OF_SET.match(key)
+    if named:  # LightGBM: the data set's name, which may be a path
+        place = re.split(r"[\\/]", named[1])[-1].rsplit(".", 1)[0]
+        phases = re.search(rf"(?<![a-z])({'|'.join(_PHASES)})(?![a-z])[_-]?\d*", place, re.IGNORECASE)
+        key = f"{phases[0] if phases else place} {named[2]}"
+    lowered = key.lower()
+    mapped = _MAP.search(lowered)
+    if mapped:
+        which = "5095" if mapped[1] else mapped[4].replace("5", "50", 1) if mapped[4] in {"5", "50"} else "75"
+        which = "50" if which in {"50", "500"} else which
+        key = f"{key[: mapped.start()]} map{which} {key[mapped.end() :]}"
+        return _CAMEL.sub(" ", key), mask
+    at = _AT.search(lowered)
+    if at:
+        first = at[2] in {"1", "top1"} and at[1] in {"acc", "accuracy", "prec", "top", "rank"}
+        name = "acc" if first else "recall" if at[1] == "r" else at[1]
+        name = "accuracy" if first or at[1] in {"acc", "top", "rank"} else name
+        return f"{key[: at.start()]} {name} {key[at.end() :]}", mask or ("" if first else f"@{at[2]}")
+    key = _NUMBERED.sub(r"\1 \2", key)
+    return _GLUED.sub(r"\1 \2", _CAMEL.sub(" ", key)), mask
+
+
+Words = list[tuple[str, str]]
+
+
+def _phased(words: Words, text: str) -> tuple[Place | None, int, Words]:
+    """Take the words for the phase out; None where two of them contradict each other."""
+    phases = [(i, _PHASES[word]) for i, (word, _) in enumerate(words) if word in _PHASES]
+    boosted = _BOOSTED.search(text)
+    dataset = int(boosted[2]) if boosted and len(boosted[2]) < 3 else -1  # noqa: PLR2004
+    if boosted and not phases:
+        word = "".join(boosted.groups())
+        phases = [(i, _PHASES[boosted[1]]) for i, (w, _) in enumerate(words) if w == word]
+    if not phases:
+        return "", -1, words
+    said: set[Place] = {phase for _, phase in phases}
+    if "train" in said and len(said) > 1:
+        return None, -1, words
+    phase: Place = "val" if "val" in said else next(iter(said))
+    taken = {i for i, _ in phases}
+    if dataset >= 0:
+        taken |= {i + 1 for i, _ in phases if i + 1 < len(words) and words[i + 1][0] == str(dataset)}
+    left = [word for i, word in enumerate(words) if i not in taken]
+    return phase, dataset, left
+
+
+def _whole(words: Words) -> Named | None:
+    joined = "_".join(word for word, _ in words)
+    for pattern, name in _WHOLE:
+        found = pattern.fullmatch(joined)
+        if found:
+            return Named(name=f"{name}{found[1]}" if name.endswith("_") else name)
+    return None
+
+
+def _loss(words: Words) -> Named | None:
+    lowered = [word for word, _ in words]
+    at = next(
+        (i for i, word in enumerate(lowered) if word in {"loss", "losses", "logloss"} or _is_loss(word)), -1
+    )
+    if at < 0:
+        if tuple(lowered) in _STAND_IN_LOSSES or tuple(_without(lowered)) in _STAND_IN_LOSSES:
+            kind = _STAND_IN_LOSSES.get(tuple(lowered)) or _STAND_IN_LOSSES.get(tuple(_without(lowered)), "")
+            order = STAND_IN + 1 if kind else STAND_IN + 3
+            return Named(name="loss", order=order, kind=kind or "_".join(lowered))
+        return None
+    word = lowered[at]
+    if "scale" in lowered or "scaler" in lowered or (_REFUSED & set(lowered)):
+        return None
+    rest = [w for i, w in enumerate(words) if i != at and w[0] not in _LOSS_FILLERS]
+    if word in {"logloss", "mlogloss"} or (
+        word == "loss" and at and lowered[at - 1] == "log" and len(words) == 2
+    ):
+        kinds = [w for w, _ in rest if w not in {"log", "binary", "multi", "multiclass"}]
+        return None if kinds else Named(name="loss", order=STAND_IN + 1, kind="bce")
+    glued = word.removesuffix("losses").removesuffix("loss") or word.removeprefix("loss")
+    if word not in {"loss", "losses"} and glued != word and glued:
+        rest.insert(0, (glued, glued))
+    if not rest:
+        smoothed = {"smoothed", "smooth"} & set(lowered)
+        order = 3 if smoothed else 0 if "total" in lowered else 1 if len(words) == 1 else 2
+        return Named(name="loss", order=order)
+    if len(rest) > _MOST_LEFT:
+        return None
+    named = "_".join(w for _, w in rest)
+    if all(w in _LOSS_KINDS for w, _ in rest):
+        return Named(name="loss", order=4, kind=named)
+    return Named(name="loss_component", part=named)
+
+
+def _is_loss(word: str) -> bool:
+    """Tell a loss in one word: ``CrossEntropyLoss`` once lowered, ``loss1``, ``celoss``."""
+    return (word.endswith("loss") and word not in {"floss", "gloss"}) or re.fullmatch(
+        r"loss\d+", word
+    ) is not None
+
+
+def _without(words: list[str]) -> list[str]:
+    return [word for word in words if word not in _LOSS_FILLERS]
+
+
+def _metric(words: Words) -> Named | None:
+    lowered = [word for word, _ in words]
+    best: tuple[int, int] | None = None
+    for start, word in enumerate(lowered):
+        if word not in _STARTS:
+            continue
+        for length in range(min(_LONGEST_NAME, len(lowered) - start), 0, -1):
+            if tuple(lowered[start : start + length]) in _BY_WORDS:
+                if best is None or length >= best[1] - best[0]:
+                    best = (start, start + length)
+                break
+    if best is None:
+        return None
+    name, complement, order = _BY_WORDS[tuple(lowered[best[0] : best[1]])]
+    left = [w for i, w in enumerate(words) if not best[0] <= i < best[1]]
+    if _REFUSED & {w for w, _ in left}:
+        return None
+    averages = [w for w, _ in left if w in _AVERAGES]
+    if averages:
+        order += _AVERAGES[averages[0]]
+    if name == "learning_rate":
+        left = [w for w in left if w[0] not in {"x", "0", "pg"}]
+    # "acc/test_recall/3": the folder says what kind of thing it is
+    rest = [w for low, w in left if low not in averages and low not in _FILLERS and (low,) not in _BY_WORDS]
+    if len(rest) > _MOST_LEFT:
+        return None
+    return Named(name=name, part="_".join(rest), complement=complement, order=order)
