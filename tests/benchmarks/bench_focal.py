@@ -100,7 +100,9 @@ def main(elements=1_000_000, threads=2, laps=15):
     """Measure and print every case."""
     torch.manual_seed(0)
     torch.set_num_threads(threads)
-    print(f"{threads} threads, {laps} laps, torch {torch.__version__}; times in ms")
+    print(f"{threads} threads, {laps} laps, torch {torch.__version__}; ratios are to the first of each case\n")
+    print("| case | loss | median (ratio) | least (ratio) | CPU time (ratio) | memory added |")
+    print("|---|---|---|---|---|---|")
     for title, inputs, targets, contestants in cases(elements):
         for loss in contestants.values():
             step(loss, inputs, targets)
@@ -108,15 +110,14 @@ def main(elements=1_000_000, threads=2, laps=15):
         for _ in range(laps):
             for name, loss in contestants.items():
                 times[name].append(step(loss, inputs, targets))
-        print(f"\n{title}")
-        print(f"{'':34} median  ratio |  least  ratio |    CPU  ratio |  MB")
         floor = None
         for name, laps_of in times.items():
             wall, cpu = zip(*laps_of, strict=True)
             figures = [1e3 * statistics.median(wall), 1e3 * min(wall), 1e3 * min(cpu)]
             floor = floor or figures
-            columns = " | ".join(f"{f:6.2f} {f / b:6.2f}" for f, b in zip(figures, floor, strict=True))
-            print(f"{name:34} {columns} | {added_memory(contestants[name], inputs, targets):5.1f}")
+            cells = [f"{f:.2f} ms ({f / b:.2f})" for f, b in zip(figures, floor, strict=True)]
+            memory = f"{added_memory(contestants[name], inputs, targets):.1f} MB"
+            print("| " + " | ".join([title, name, *cells, memory]) + " |")
 
 
 if __name__ == "__main__":
