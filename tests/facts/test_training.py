@@ -1,0 +1,485 @@
+"""Facts of the curves that every log has."""
+
+import math
+import statistics
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imbalance_doctor.evidence import LabelCounts, Series, TrainingLog
+from imbalance_doctor.facts.base import Evidence, fact_specs, measure
+
+NAN, INF = math.nan, math.inf
+
+
+def curve(name, values, phase="train", part="", key="", steps=None, order=None):
+    count = len(values)
+    return Series(
+        key=key or f"{phase}_{name}{part}",
+        name=name,
+        phase=phase,
+        part=part,
+        steps=np.arange(count, dtype=float) if steps is None else np.array(steps, dtype=float),
+        values=np.array(values, dtype=float),
+        order=np.arange(count) if order is None else np.array(order),
+        lines=np.arange(count) + 2,
+    )
+
+
+def facts(*series, labels=None, **log):
+    return measure(Evidence(labels=labels, log=TrainingLog(series=series, **log)))
+
+
+def fact(name, *series, **log):
+    return facts(*series, **log).value(f"training.{name}")
+
+
+def noisy(values, scale, seed=0):
+    return np.array(values) + np.random.default_rng(seed).normal(0, scale, len(values))
+
+
+def test_without_a_log_nothing_is_known():
+    assert not [name for name in measure(Evidence()).known() if name.startswith("training.")]
+
+
+def test_a_log_without_loss_counts_no_loss():
+    found = facts(curve("accuracy", [0.5, 0.6, 0.7], "val"))
+    assert found.value("training.loss_points") == 0
+    assert found.value("training.validation_points") == 3
+    assert found.value("training.loss_end") is None
+    assert found.value("training.metric_end") == 0.7
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([("loss", "train", ""), ("loss", "", ""), ("loss_mean", "train", "")], 10.0),
+        ([("loss", "", ""), ("loss_mean", "train", "")], 10.0),
+        ([("loss_mean", "train", ""), ("loss_component", "train", "box")], 10.0),
+        ([("loss_component", "train", "box"), ("loss_component", "train", "cls")], 21.0),
+        ([("loss", "val", "")], None),
+    ],
+)
+def test_which_series_is_the_training_loss(names, expected):
+    series = [curve(n, [10.0 + i] * 5, phase, part) for i, (n, phase, part) in enumerate(names)]
+    assert fact("loss_end", *series) == expected
+
+
+def test_parts_in_other_records_are_not_added():
+    box, cls = curve("loss_component", [1.0] * 6, part="box"), curve("loss_component", [5.0] * 4, part="cls")
+    assert fact("loss_end", box, cls) == 1.0
+
+
+def test_a_sum_with_a_missing_part_is_missing():
+    box = curve("loss_component", [1.0, 1.0, NAN, 1.0], part="box")
+    assert fact("loss_bad_share", box, curve("loss_component", [5.0] * 4, part="cls")) == 0.25
+
+
+def test_a_metric_per_class_alone_is_averaged_over_the_known_classes():
+    first, second = (curve("dice", v, "val", p) for v, p in (([0.2, 0.4], "0"), ([NAN, 0.8], "1")))
+    assert fact("metric_start", first, second) == pytest.approx(0.2)
+    assert fact("metric_end", first, second) == pytest.approx(0.6)
+
+
+def test_the_metric_that_sees_rare_classes_best_is_the_metric():
+    series = [curve(n, [0.1] * 4, "val", key=n) for n in ("accuracy", "roc_auc", "f1", "average_precision")]
+    assert [fact("metric", *series[: i + 1]) for i in range(4)] == [
+        "accuracy",
+        "roc_auc",
+        "f1",
+        "average_precision",
+    ]
+
+
+def test_a_metric_of_unknown_phase_counts_when_there_is_no_other():
+    unknown, known = curve("f1", [0.3] * 3, ""), curve("accuracy", [0.9] * 3, "val")
+    assert fact("metric_end", unknown) == 0.3
+    assert fact("metric_end", unknown, known) == 0.9
+
+
+# ---- values that are not finite
+
+
+def test_where_the_loss_fails_and_that_it_stays_so():
+    found = facts(curve("loss", [1.0, 1.1, 0.9, 1.0, 1.0, 1.2, NAN, 0.5, INF, NAN]))
+    assert found.value("training.loss_bad_share") == 0.3
+    assert found.value("training.loss_bad_at") == pytest.approx(6 / 9)
+    assert found.value("training.loss_bad_after") == 0.75
+    assert found.value("training.loss_jump_before_bad") == pytest.approx(1.2)
+    (span,) = found.seen("training.loss_bad_after")
+    assert (span.first, span.last, span.first_line, span.last_line) == (6, 9, 8, 11)
+
+
+def test_a_sound_loss_has_no_failure():
+    found = facts(curve("loss", [1.0, 0.9, 0.8]))
+    assert found.value("training.loss_bad_share") == 0
+    assert found.value("training.loss_bad_after") is None
+    assert found.value("training.loss_jump_before_bad") is None
+
+
+@pytest.mark.parametrize("values", [[NAN] * 5, [1.0, NAN, NAN], [-1.0] * 9 + [NAN]])
+def test_a_climb_needs_positive_losses_to_compare_with(values):
+    assert fact("loss_jump_before_bad", curve("loss", values)) is None
+
+
+def test_zeros_beside_a_gradient_of_nan_are_hidden_failures():
+    loss = curve("loss", [0.5, 0.4, 0.0, 0.0])
+    assert fact("loss_hidden_bad_share", loss, curve("gradient_norm", [1.0, 1.0, 1.0, NAN], "")) == 0.25
+    assert fact("loss_hidden_bad_share", loss, curve("gradient_norm", [1.0] * 4, "")) == 0
+    assert fact("loss_hidden_bad_share", loss) is None
+
+
+def test_only_records_that_hold_both_are_compared():
+    loss = curve("loss", [0.0, 0.0], order=[1, 3])
+    assert fact("loss_hidden_bad_share", loss, curve("gradient_norm", [NAN, NAN], "", order=[0, 3])) == 1
+    assert fact("loss_hidden_bad_share", loss, curve("gradient_norm", [NAN, NAN], "", order=[0, 2])) is None
+
+
+# ---- the course of the loss
+
+
+def test_levels_of_the_loss_ignore_single_values():
+    values = [1.0] * 20 + [0.5] * 20
+    values[-1] = 99.0
+    found = facts(curve("loss", values))
+    assert found.value("training.loss_start") == 1.0
+    assert found.value("training.loss_end") == 0.5
+    assert found.value("training.loss_left") == 0.5
+    levels = [statistics.median(values[i : i + 5]) for i in range(36)]
+    assert found.value("training.loss_range") == pytest.approx(0.5 / statistics.median(levels))
+
+
+def test_a_negative_loss_has_no_ratio():
+    found = facts(curve("loss", np.linspace(0.5, -0.9, 40)))
+    assert found.value("training.loss_left") is None
+    assert found.value("training.loss_rise") is None
+    assert found.value("training.loss_range") > 1
+
+
+def test_a_climb_is_told_from_one_jump():
+    climb = facts(curve("loss", noisy(np.r_[np.linspace(1, 0.2, 20), np.linspace(0.2, 4, 40)], 0.01)))
+    jump = facts(curve("loss", noisy([0.2] * 30 + [0.9] * 30, 0.01)))
+    assert climb.value("training.loss_rise") > 10
+    assert climb.value("training.loss_rise_trend") > 5
+    assert climb.value("training.loss_steps_up") < 0.1
+    assert climb.value("training.loss_late_trend") > 4
+    assert jump.value("training.loss_rise") > 3
+    assert jump.value("training.loss_steps_up") > 0.5
+
+
+def test_spikes_are_counted_and_placed():
+    values = noisy([1.0] * 60, 0.01)
+    values[[20, 40]] = 5.0, 7.0
+    found = facts(curve("loss", values))
+    assert found.value("training.loss_spikes") == 2
+    assert found.value("training.loss_highest_spike") == pytest.approx(7, rel=0.01)
+    assert [s.first for s in found.seen("training.loss_spikes")] == [20, 40]
+
+
+# ---- closed-form levels
+
+
+@pytest.mark.parametrize("classes", [2, 4, 10])
+def test_the_loss_of_a_uniform_answer_names_the_number_of_classes(classes):
+    loss = curve("loss", noisy([math.log(classes)] * 40, 0.002))
+    accuracy = curve("accuracy", noisy([1 / classes] * 40, 0.002), "train")
+    assert fact("uniform_classes", loss, accuracy) == classes
+    assert fact("uniform_share", loss, accuracy) == 1
+
+
+def test_many_classes_are_named_by_the_accuracy_or_by_the_log():
+    loss = curve("loss", [math.log(200)] * 10)
+    assert fact("uniform_classes", loss, curve("accuracy", [0.005] * 10)) == 200
+    assert fact("uniform_classes", loss, hints={"num_classes": 200.0}) == 200
+    assert fact("uniform_classes", loss) is None
+
+
+def test_an_accuracy_above_chance_speaks_against_a_uniform_answer():
+    loss = curve("loss", [math.log(2)] * 10)
+    assert fact("uniform_share", loss, curve("accuracy", [0.9] * 10)) is None
+
+
+def test_a_run_that_leaves_the_uniform_level_was_there_for_a_part():
+    values = [math.log(4)] * 30 + list(np.linspace(1.3, 1.02, 70))
+    assert fact("uniform_share", curve("loss", values), hints={"num_classes": 4.0}) == pytest.approx(
+        0.3, abs=0.05
+    )
+
+
+def test_the_price_of_an_error():
+    loss, accuracy = curve("loss", [7.6666] * 5), curve("accuracy", [0.5] * 5)
+    assert fact("loss_per_error", loss, accuracy) == pytest.approx(15.33, abs=0.01)
+    assert fact("loss_per_error", loss, curve("accuracy", [1.0] * 5)) is None
+
+
+def test_a_loss_at_the_entropy_of_the_accuracy():
+    loss, accuracy = curve("loss", [0.327] * 6, "val"), curve("accuracy", [0.899] * 6, "val")
+    assert fact("prior_entropy_ratio", loss, accuracy) == pytest.approx(1, abs=0.01)
+    assert fact("prior_entropy_ratio", loss, curve("accuracy", [1.0] * 6, "val")) is None
+
+
+# ---- validation
+
+
+def test_the_rise_of_the_validation_loss_and_what_happened_meanwhile():
+    valley = list(np.linspace(0.6, 0.2, 30)) + list(np.linspace(0.2, 0.4, 30))
+    found = facts(
+        curve("loss", np.linspace(0.6, 0.06, 60)),
+        curve("loss", noisy(valley, 0.001), "val"),
+        curve("f1", np.linspace(0.1, 0.4, 60), "val"),
+    )
+    levels = [statistics.median(valley[i : i + 7]) for i in range(54)]
+    assert found.value("training.validation_loss_rise") == pytest.approx(
+        levels[-1] / min(levels) - 1, abs=0.02
+    )
+    assert found.value("training.validation_loss_rise_bars") > 50
+    assert found.value("training.validation_loss_best_at") == pytest.approx(0.5, abs=0.03)
+    assert found.value("training.validation_loss_wobble") == pytest.approx(0.001 / 0.3, rel=0.5)
+    assert found.value("training.loss_left_since_best") == pytest.approx(0.086 / 0.33, rel=0.1)
+    assert found.value("training.metric_gain_since_best") == pytest.approx(0.14, abs=0.02)
+
+
+def test_curves_logged_at_other_times_are_compared_by_their_records():
+    valley = np.r_[np.linspace(1, 0.5, 6), np.linspace(0.6, 1, 6)]
+    validation = curve("loss", valley, "val", order=np.arange(12) * 10 + 9)
+    training = curve("loss", np.linspace(12, 0.1, 120), order=[i for i in range(135) if i % 10 != 9][:120])
+    then = np.linspace(12, 0.1, 120)[53]
+    assert fact("loss_left_since_best", training, validation) == pytest.approx(0.7 / then, rel=0.15)
+
+
+def test_the_log_loss_is_preferred_and_named():
+    loss, log_loss = curve("loss", [0.9] * 5, "val"), curve("bce", [0.3] * 5, "val")
+    assert fact("validation_loss_end", loss, log_loss) == 0.3
+    assert fact("validation_log_loss_end", loss, log_loss) == 0.3
+    assert fact("validation_log_loss_end", loss) is None
+
+
+def test_how_far_the_metric_fell_from_its_best():
+    values = noisy(np.r_[np.linspace(0.3, 0.9, 30), np.linspace(0.9, 0.6, 30)], 0.002)
+    found = facts(curve("average_precision", values, "val"), curve("prevalence", [0.1] * 60, "val"))
+    assert found.value("training.metric_best") == pytest.approx(0.88, abs=0.02)
+    assert found.value("training.metric_best_at") == pytest.approx(0.5, abs=0.03)
+    assert found.value("training.metric_drop_share") == pytest.approx(0.27 / 0.78, abs=0.03)
+    assert found.value("training.metric_bar") == pytest.approx(0.002, rel=0.7)
+    assert found.value("training.metric_drop_trend") < -5
+    assert found.value("training.metric_late_trend") < -4
+
+
+def test_chance_is_taken_off_where_it_is_known():
+    auc = curve("roc_auc", [0.6, 0.8, 0.8, 0.7], "val")
+    assert fact("metric_drop_share", auc) == pytest.approx(0.1 / 0.3)
+    ap = curve("average_precision", [0.6, 0.8, 0.8, 0.7], "val")
+    assert fact("metric_drop_share", ap) == pytest.approx(0.1 / 0.8)
+    stated = {"hints": {"positives": 20.0, "negatives": 80.0}}
+    assert fact("metric_drop_share", ap, **stated) == pytest.approx(0.1 / 0.6)
+    assert fact("metric_drop_share", ap, hints={"prevalence": 0.3}) == pytest.approx(0.1 / 0.5)
+    labels = LabelCounts(classes=("0", "1"), counts=np.array([60, 40]), rows=100, positive=1)
+    assert fact("metric_drop_share", ap, labels=labels, **stated) == pytest.approx(0.1 / 0.4)
+
+
+def test_no_share_of_what_was_never_above_chance():
+    assert fact("metric_drop_share", curve("roc_auc", [0.4, 0.3, 0.3, 0.3], "val")) is None
+
+
+def test_repeated_values():
+    assert fact("metric_repeats", curve("accuracy", [0.8, 0.8, 0.8, 0.5, NAN], "val")) == 0.6
+    assert fact("metric_repeats", curve("accuracy", [NAN, NAN], "val")) == 0
+
+
+def test_roc_auc_beside_another_metric():
+    found = facts(
+        curve("average_precision", [0.1] * 8, "val"), curve("roc_auc", np.linspace(0.9, 0.5, 8), "val")
+    )
+    assert found.value("training.metric_kind") == "average_precision"
+    assert found.value("training.roc_auc_best") > 0.8
+    assert found.value("training.roc_auc_end") < 0.6
+    assert found.value("training.roc_auc_late_trend") is None  # three values show no trend
+
+
+def test_answers_that_are_all_negative_or_all_positive():
+    zero = curve("recall", [0.5] * 4 + [0.0] * 3 + [0.2], "val")
+    assert fact("recall_zero_share", zero) == 0.75
+    one = [curve(n, [0.3] * 4, "val") for n in ("precision", "accuracy")]
+    recall = curve("recall", [1.0] * 4, "val")
+    assert fact("all_positive_share", recall, *one) == 1
+    assert fact("all_positive_share", recall, one[0]) is None
+    assert fact("all_positive_share", recall, one[0], curve("accuracy", [0.31] * 4, "val")) == 0
+    assert fact("all_positive_share", curve("recall", [0.99] * 4, "val"), *one) == 0
+
+
+def test_classes_that_stay_at_zero():
+    late = curve("recall", [0.0] * 10 + [0.5] * 5, "val", "0")
+    never = curve("recall", [0.4] + [0.0] * 14, "val", "1")
+    good = curve("recall", [0.8] * 15, "val", "2")
+    found = facts(late, never, good)
+    assert found.value("training.classes_logged") == 3
+    assert found.value("training.classes_at_zero") == 1
+    assert found.value("training.classes_median") == 0.5
+    assert [s.key for s in found.seen("training.classes_at_zero")] == ["val_recall1"]
+    assert fact("classes_logged", good) is None
+
+
+def test_a_class_that_is_absent_is_not_a_class_at_zero():
+    absent, good = curve("dice", [NAN] * 9, "val", "0"), curve("dice", [0.8] * 9, "val", "1")
+    assert fact("classes_at_zero", absent, good) == 0
+
+
+def test_the_gap_between_training_and_validation():
+    train, val = curve("f1", [0.99] * 6), curve("f1", [0.6] * 6, "val")
+    assert fact("metric_gap", train, val) == pytest.approx(0.39)
+    assert fact("train_metric_end", train, val) == 0.99
+    assert fact("metric_gap", curve("accuracy", [0.9] * 6), val) is None
+    assert fact("metric_gap", train) is None
+
+
+@pytest.mark.parametrize(
+    ("series", "expected"),
+    [
+        (curve("accuracy", [0.9] * 3, "val"), False),
+        (curve("accuracy", [0.9] * 3, "val", "cat"), True),
+        (curve("recall", [0.9] * 3, "val"), True),
+        (curve("average_precision", [0.9] * 3), False),
+        (curve("loss", [0.9] * 3, "val"), False),
+        (curve("f1", [0.9] * 3, ""), True),
+    ],
+)
+def test_which_metrics_show_a_rare_class(series, expected):
+    assert fact("rare_class_metric", series) is expected
+
+
+# ---- the optimiser and the run
+
+
+def test_gradients():
+    norms = [0.0] * 10 + [2.0] * 29 + [100.0]
+    found = facts(curve("gradient_norm", norms, ""))
+    assert found.value("training.gradient_zero_share") == 0.25
+    assert found.value("training.gradient_peak") == 50
+    assert found.value("training.gradient_growth") is None
+    assert fact("gradient_growth", curve("gradient_norm", [1.0] * 20 + [8.0] * 20, "")) == 8
+    assert fact("gradient_peak", curve("gradient_norm", [0.0] * 4, "")) is None
+
+
+def test_gradients_that_fail():
+    found = facts(curve("gradient_norm", [1.0, NAN, 1.0, 1.0], ""))
+    assert found.value("training.gradient_bad_share") == 0.25
+    assert found.value("training.gradient_bad_after") == pytest.approx(1 / 3)
+
+
+def test_a_learning_rate_of_zero():
+    assert fact("learning_rate_zero_share", curve("learning_rate", [0.1, 0.0, 0.0, 0.0], "")) == 0.75
+
+
+def test_a_crash():
+    loss = curve("loss", [1.0])
+    assert fact("crashed", loss) is False
+    assert fact("crash", loss) is None
+    assert fact("crashed", loss, crash="RuntimeError: out of memory") is True
+
+
+@pytest.mark.parametrize(
+    ("axis", "hints", "expected"),
+    [
+        ("epoch", {"planned_epochs": 18.0}, 0.5),
+        ("step", {"planned_steps": 90.0}, 0.1),
+        ("step", {"planned_epochs": 18.0}, None),
+        ("row", {"planned_epochs": 18.0}, None),
+        ("epoch", {}, None),
+    ],
+)
+def test_progress(axis, hints, expected):
+    assert fact("progress", curve("loss", [1.0] * 10), axis=axis, hints=hints) == expected
+
+
+# ---- all of them
+
+
+@st.composite
+def logs(draw):
+    names = (
+        "loss",
+        "bce",
+        "accuracy",
+        "roc_auc",
+        "average_precision",
+        "recall",
+        "precision",
+        "gradient_norm",
+    )
+    values = st.lists(
+        st.one_of(st.sampled_from([0.0, 1.0, 0.5, NAN, INF, -INF, 1e300]), st.floats(-1e6, 1e6)),
+        min_size=1,
+        max_size=30,
+    )
+    found = []
+    for name in draw(st.lists(st.sampled_from(names), min_size=1, max_size=6)):
+        phase = draw(st.sampled_from(["train", "val", ""]))
+        found.append(curve(name, draw(values), phase, draw(st.sampled_from(["", "", "a", "b"]))))
+    return TrainingLog(series=tuple(found), axis=draw(st.sampled_from(["step", "epoch", "row"])))
+
+
+@settings(max_examples=150, deadline=None)
+@given(logs())
+@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
+def test_any_log_gives_finite_facts_and_places_inside_it(log):
+    found = measure(Evidence(log=log))
+    for name, value in found.known().items():
+        if not name.startswith("training."):
+            continue
+        if isinstance(value, float):
+            assert math.isfinite(value), name
+        if name.endswith(("_share", "_at", "_after", "_repeats")) and "drop_share" not in name:
+            assert 0 <= value <= 1, name
+        for span in found.seen(name):
+            assert span.first <= span.last
+
+
+def test_every_fact_can_be_measured():
+    length = 60
+    valley = np.r_[np.linspace(0.9, 0.2, 30), np.linspace(0.2, 0.5, 30)]
+    rich = facts(
+        curve("loss", noisy(np.r_[0.0, valley[1:-4], [9.0], [NAN] * 3], 0.001)),
+        curve("bce", noisy(valley, 0.001), "val"),
+        *(
+            curve(n, noisy(1 - valley, 0.001), phase)
+            for n in ("average_precision", "accuracy")
+            for phase in ("train", "val")
+        ),
+        curve("roc_auc", noisy(1 - valley, 0.001), "val"),
+        curve("recall", [0.0] * length, "val"),
+        curve("precision", [0.0] * length, "val"),
+        *(curve("recall", [0.1] * length, "val", p) for p in "ab"),
+        curve("gradient_norm", [NAN] + [1.0] * (length - 2) + [NAN], ""),
+        curve("learning_rate", [0.1] * length, ""),
+        axis="step",
+        hints={"planned_steps": 60.0, "num_classes": 2.0},
+        crash="KeyboardInterrupt",
+    ).known()
+    calm = facts(
+        curve(
+            "loss",
+            noisy(
+                [math.log(2)] * 20 + list(np.linspace(0.69, 0.1, 20)) + list(np.linspace(0.1, 0.4, 20)), 1e-3
+            ),
+        ),
+        hints={"num_classes": 2.0},
+    ).known()
+    spiked = np.ones(length) + 0.01 * np.sin(np.arange(length) ** 2)
+    spiked[30] = 9
+    known = set(rich) | set(calm) | set(facts(curve("loss", spiked)).known())
+    assert [n for n in fact_specs() if n.startswith("training.") and n not in known] == []
+
+
+def test_long_curves_cost_little():
+    names = ("loss", "gradient_norm", "learning_rate")
+    long = [curve(n, noisy([1.0] * 20_000, 0.1), "") for n in names]
+    val = [
+        curve(n, noisy([0.5] * 20_000, 0.1), "val") for n in ("bce", "average_precision", "roc_auc", "recall")
+    ]
+    facts(*long, *val).known()
+    began = time.perf_counter()
+    facts(*long, *val).family("training")
+    assert time.perf_counter() - began < 0.25  # a twentieth of a second on an idle machine
