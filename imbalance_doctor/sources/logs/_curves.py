@@ -132,7 +132,7 @@ class Curves:
         if len(found.values) > longest:
             _thin(found, longest)
 
-    def take(self, other: Curves, rename: Callable[[str], str], phase: Phase) -> None:
+    def take(self, other: Curves, rename: Callable[[str], str] = str, phase: Phase = "") -> None:
         """Take in the curves of a file or folder that belongs to the same run."""
         for (stated, tag), found in other._tags.items():
             key = (stated or phase, rename(tag))

@@ -30,6 +30,7 @@ _LONGEST_TAG = 500
 _DEPTH = 4
 _MOST_FILES = 2_000
 _FEWEST_POINTS = 20_000  # of one folder
+_SOME_TIME = 1e6  # seconds; less is no time of day
 _PLUGIN = "scalars"
 _PHASES: dict[str, Phase] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -114,17 +115,16 @@ def _gather(paths: list[Path], root: Path, file: LogFile, parsed: Parsed) -> dic
     complete = False
     folders = sorted({path.parent for path in paths})
     for folder in folders:
-        found = Curves(most=max(_FEWEST_POINTS, MOST_POINTS // len(folders)))
-        hyperparameters = False
-        for path in sorted(p for p in paths if p.parent == folder):
-            events = _Events(path, found)
+        most = max(_FEWEST_POINTS, MOST_POINTS // len(folders))
+        files = [_Events(path, Curves(most=most)) for path in sorted(p for p in paths if p.parent == folder)]
+        for events in files:
             events.read()
             complete |= events.complete
-            hyperparameters |= events.hyperparameters
             if events.damage:
-                parsed.notes.append(f"{path.name}: {events.damage}")
+                parsed.notes.append(f"{events.path.name}: {events.damage}")
+        found = _one_process([f for f in files if f.curves.tags()], parsed)
         # `add_hparams` leaves a folder with one point per metric for each set of hyperparameters
-        if not found.tags() or (hyperparameters and found.longest() == 1):
+        if not found.tags() or (found.longest() == 1 and any(f.hyperparameters for f in files)):
             continue
         place = folder.relative_to(root).parts
         if not file.is_folder and folder.name.lower() in _PHASES:
@@ -139,6 +139,35 @@ def _gather(paths: list[Path], root: Path, file: LogFile, parsed: Parsed) -> dic
             hint="the file is truncated or damaged",
         )
     return runs
+
+
+def _one_process(files: list[_Events], parsed: Parsed) -> Curves:
+    """Join the files of a run that was taken up again; of files written side by side keep the longest.
+
+    Every worker of a distributed run may have its own writer. Read as one, their steps would jump back and
+    forth.
+    """
+    kept: list[_Events] = []
+    for events in sorted(files, key=lambda f: f.began):
+        tags = events.curves.tags()
+        before = kept[-1] if kept else None
+        if (
+            before is None
+            or not _SOME_TIME < events.began < before.order
+            or 2 * len(tags & before.curves.tags()) < len(tags)
+        ):
+            kept.append(events)
+        elif events.curves.longest() > before.curves.longest():
+            kept[-1] = events
+    if len(kept) < len(files):
+        parsed.notes.append(
+            f"{len(files)} event files were written at the same time, as by the workers of one run; "
+            f"read {kept[-1].path.name}"
+        )
+    found = kept[0].curves if kept else Curves()
+    for events in kept[1:]:
+        found.take(events.curves)
+    return found
 
 
 def _counts_epochs(tag: str) -> bool:
@@ -193,20 +222,23 @@ class _Events:
         Whether the file states a set of hyperparameters.
     damage
         What kept the rest from being read.
+    began, order
+        When the first scalar and the newest event were written.
     """
 
     def __init__(self, path: Path, curves: Curves) -> None:
+        self.path = path
+        self.curves = curves
         self.complete = False
         self.hyperparameters = False
         self.damage = ""
-        self._path = path
-        self._curves = curves
+        self.began = math.inf
+        self.order = -math.inf
         self._plugins: dict[str, str] = {}
-        self._order = -math.inf
 
     def read(self) -> None:
         """Read to the end, or to the first record that makes no sense."""
-        with opening(self._path), self._path.open("rb") as stream:
+        with opening(self.path), self.path.open("rb") as stream:
             size = stream.seek(0, 2)
             stream.seek(0)
             try:
@@ -244,7 +276,7 @@ class _Events:
             elif number == _SUMMARY and isinstance(value, bytes):
                 summaries.append(value)
         # clocks are set back at times, and some writers leave the time out
-        self._order = time if self._order < time < math.inf else max(self._order, 0.0) + 1e-6
+        self.order = time if self.order < time < math.inf else max(self.order, 0.0) + 1e-6
         for summary in summaries:
             for number, value in _wire.fields(summary):
                 if number == _VALUE and isinstance(value, bytes):
@@ -270,7 +302,8 @@ class _Events:
         if simple is None and tensor is not None and self._plugins.get(tag, _PLUGIN) in {_PLUGIN, ""}:
             simple = _scalar(tensor)
         if tag and simple is not None:
-            self._curves.add(tag, simple, step=float(step), order=self._order)
+            self.curves.add(tag, simple, step=float(step), order=self.order)
+            self.began = min(self.began, self.order)
 
 
 def _plugin(metadata: bytes) -> str:

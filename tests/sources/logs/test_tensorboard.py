@@ -176,6 +176,22 @@ def test_files_of_a_restarted_run_follow_each_other_by_time(tmp_path):
     ]
 
 
+def test_of_workers_that_write_side_by_side_one_is_read(tmp_path):
+    for rank, count in enumerate((20, 30, 25)):
+        events = _scalars("loss", [rank] * count, time=1.7e9 + 0.1 * rank)
+        _write(tmp_path, *events, name=f"events.out.tfevents.1700000000.host.{rank}", time=1.7e9)
+    parsed = c.parse(Tensorboard, tmp_path)
+    assert [(r.step, r.values["loss"]) for r in parsed.records] == [(n, 1) for n in range(30)]
+    assert "at the same time" in parsed.notes[0]
+    assert ".host.1" in parsed.notes[0]
+
+
+def test_writers_side_by_side_with_tags_of_their_own_are_all_read(tmp_path):
+    for name in ("loss", "auc"):
+        _write(tmp_path, *_scalars(name, [1] * 20, time=1.7e9), name=f"{name}.tfevents.1", time=1.7e9)
+    assert set(_curves(tmp_path)) == {("", "", "loss"), ("", "", "auc")}
+
+
 def test_times_missing_or_set_back_do_not_mix_the_order(tmp_path):
     events = [c.event(n, c.simple("loss", n), time=t) for n, t in enumerate([0, 0, 500, 20, math.nan, 600])]
     path = _write(tmp_path, *events)
