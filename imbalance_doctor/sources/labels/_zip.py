@@ -54,11 +54,11 @@ def open_zip(path: str) -> Iterator[zipfile.ZipFile]:
 
 
 def check_size(info: zipfile.ZipInfo, where: str) -> None:
-    """Refuse a member that unpacks to more than any labels would."""
+    """Refuse a member that unpacks to more than any data of this kind would."""
     bomb = info.file_size > _LARGE and info.file_size > _RATIO * max(info.compress_size, 1)
     if bomb or info.file_size > _LARGEST:
         raise InputError(
-            f"expected labels of reasonable size, but {info.compress_size:,} bytes unpack to "
+            f"expected a member of reasonable size, but {info.compress_size:,} bytes unpack to "
             f"{info.file_size:,}",
             where=where,
             hint="looks like a zip bomb",

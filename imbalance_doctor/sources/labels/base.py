@@ -23,13 +23,28 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import Any, BinaryIO, ClassVar, TypeVar, cast
 
 from imbalance_doctor.errors import InputError, did_you_mean
 from imbalance_doctor.evidence import LabelCounts
 from imbalance_doctor.sources.labels._values import KINDS, Options, merge, settle
 
-__all__ = ["LabelFile", "Options", "Reader", "is_textual", "merge", "read_labels", "readers", "reading"]
+__all__ = [
+    "Format",
+    "LabelFile",
+    "Options",
+    "Reader",
+    "choose_reader",
+    "discover",
+    "expand",
+    "is_textual",
+    "look",
+    "merge",
+    "read_labels",
+    "readers",
+    "reading",
+    "refuse_twice",
+]
 
 STDIN = "-"
 _HEAD = 4096
@@ -42,10 +57,10 @@ _UNUSABLE = (
     (b"BZh", "bzip2-compressed data", "decompress it first"),
     (b"\xfd7zXZ\x00", "xz-compressed data", "decompress it first"),
     (b"\x28\xb5\x2f\xfd", "zstandard-compressed data", "decompress it first"),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", "save the labels as .npy"),
-    (b"MATLAB 5.0", "a MATLAB file", "save the labels as .npy"),
-    (b"ARROW1", "an Arrow file", "save the labels as .parquet"),
-    (b"\x80", "a pickle, which is never read", "save the labels as .npy"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", "save the {}s as .npy"),
+    (b"MATLAB 5.0", "a MATLAB file", "save the {}s as .npy"),
+    (b"ARROW1", "an Arrow file", "save the {}s as .parquet"),
+    (b"\x80", "a pickle, which is never read", "save the {}s as .npy"),
     (b"\xff\xfe", "UTF-16 text", "save it as UTF-8"),
     (b"\xfe\xff", "UTF-16 text", "save it as UTF-8"),
 )
@@ -88,8 +103,8 @@ class LabelFile:
         return self.name
 
 
-class Reader(ABC):
-    """Reads one file format.
+class Format(ABC):
+    """One file format.
 
     Attributes
     ----------
@@ -97,21 +112,33 @@ class Reader(ABC):
         What the format is called in messages, with its article.
     suffixes
         Lower case, with the dot.
-    takes
-        Which of the options ``column`` and ``key`` it heeds.
     rank
         Order in which readers look at the content of a file without a known suffix; text comes last.
     """
 
     title: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
-    takes: ClassVar[frozenset[str]] = frozenset()
     rank: ClassVar[int] = 0
 
     @staticmethod
     @abstractmethod
     def recognises(head: bytes) -> bool:
         """Tell whether a file that begins with `head` is of this format."""
+
+
+_F = TypeVar("_F", bound=Format)
+
+
+class Reader(Format):
+    """Reads the labels of one file format.
+
+    Attributes
+    ----------
+    takes
+        Which of the options ``column`` and ``key`` it heeds.
+    """
+
+    takes: ClassVar[frozenset[str]] = frozenset()
 
     @staticmethod
     @abstractmethod
@@ -128,14 +155,19 @@ class Reader(ABC):
 @cache
 def readers() -> Mapping[str, type[Reader]]:
     """Discover the readers beside this module, in the order in which they look at content."""
-    package = importlib.import_module("imbalance_doctor.sources.labels")
-    found: dict[str, type[Reader]] = {}
+    return MappingProxyType(discover("imbalance_doctor.sources.labels"))
+
+
+def discover(package_name: str) -> dict[str, Any]:
+    """Return the format of every module of a package by the module's name, in the order of their ranks."""
+    package = importlib.import_module(package_name)
+    found: dict[str, Any] = {}
     for module in pkgutil.iter_modules(package.__path__):
         if module.name == "base" or module.name.startswith("_"):
             continue
-        member = importlib.import_module(f"{package.__name__}.{module.name}")
+        member = importlib.import_module(f"{package_name}.{module.name}")
         found[module.name] = getattr(member, module.name.title().replace("_", ""))
-    return MappingProxyType(dict(sorted(found.items(), key=lambda item: (item[1].rank, item[0]))))
+    return dict(sorted(found.items(), key=lambda item: (item[1].rank, item[0])))
 
 
 def read_labels(
@@ -180,10 +212,10 @@ def read_labels(
             where="--label-kind",
             hint=did_you_mean(kind, KINDS),
         )
-    names = _expand(paths)
-    files = [_look(name) for name in names]
-    _refuse_twice(names)
-    chosen = [_choose_reader(file) for file in files]
+    names = expand(paths, "label")
+    files = [look(name, "label") for name in names]
+    refuse_twice(names)
+    chosen = [choose_reader(file, readers(), "label") for file in files]
     for option, value in (("column", column), ("key", key)):
         if value is not None and not any(option in reader.takes for reader in chosen):
             able = ", ".join(sorted(s for r in readers().values() if option in r.takes for s in r.suffixes))
@@ -206,7 +238,7 @@ def read_labels(
         with reading(file.name):
             labels = replace(reader.read(file, options), source=file.name)
         merged = labels if merged is None else replace(merge(merged, labels), source=names[0])
-    assert merged is not None  # noqa: S101  _expand returns at least one name
+    assert merged is not None  # noqa: S101  expand returns at least one name
     source = ", ".join(names)
     if len(names) > _NAMED_FILES:
         source = f"{names[0]} ... {names[-1]} ({len(names)} files)"
@@ -238,24 +270,32 @@ def reading(where: str) -> Iterator[None]:
         raise InputError(f"expected a readable file, but got: {reason}", where=where) from error
 
 
-def _expand(paths: Sequence[str]) -> list[str]:
+def expand(paths: Sequence[str], noun: str) -> list[str]:
+    """Return the files that paths and patterns stand for; `noun` is what the files hold, for errors.
+
+    Raises
+    ------
+    InputError
+        A pattern matches nothing, or there is no path at all.
+    """
     names: list[str] = []
     for path in paths:
         if path != STDIN and glob.has_magic(path) and not os.path.lexists(path):
             matches = sorted(match for match in glob.glob(path, recursive=True) if not os.path.isdir(match))  # noqa: PTH112, PTH207  as typed
             if not matches:
                 raise InputError(
-                    "expected a pattern that matches label files, but it matches none", where=path
+                    f"expected a pattern that matches {noun} files, but it matches none", where=path
                 )
             names.extend(matches)
         else:
             names.append(path)
     if not names:
-        raise InputError("expected at least one label file, but got none")
+        raise InputError(f"expected at least one {noun} file, but got none")
     return names
 
 
-def _refuse_twice(names: Sequence[str]) -> None:
+def refuse_twice(names: Sequence[str]) -> None:
+    """Refuse a file that is given twice, under whatever names."""
     seen: set[str] = set()
     for name in names:
         real = name if name == STDIN else os.path.realpath(name)
@@ -264,19 +304,25 @@ def _refuse_twice(names: Sequence[str]) -> None:
         seen.add(real)
 
 
-def _look(name: str) -> LabelFile:
-    """Read the first bytes of a file that exists and is a file."""
+def look(name: str, noun: str) -> LabelFile:
+    """Read the first bytes of a file that exists and is a file.
+
+    Raises
+    ------
+    InputError
+        There is none, it cannot be read, or it is a folder or device.
+    """
     if name == STDIN:
         return _piped(name, sys.stdin.buffer)
     try:
         mode = os.stat(name).st_mode  # noqa: PTH116  as typed
         if stat.S_ISDIR(mode):
             hint = f"give '{name.rstrip(os.sep)}/*.npy' for all files in it"
-            raise InputError("expected a label file, but got a directory", where=name, hint=hint)
+            raise InputError(f"expected a {noun} file, but got a directory", where=name, hint=hint)
         if stat.S_ISFIFO(mode):
             return _piped(name, open(name, "rb"))  # noqa: PTH123  read to its end later
         if not stat.S_ISREG(mode):
-            raise InputError("expected a label file, but got a device or socket", where=name)
+            raise InputError(f"expected a {noun} file, but got a device or socket", where=name)
         with open(name, "rb") as opened:  # noqa: PTH123  as typed
             head = opened.read(_HEAD)
             size = os.fstat(opened.fileno()).st_size
@@ -284,13 +330,13 @@ def _look(name: str) -> LabelFile:
         parent = Path(name).parent
         siblings = [p.name for p in parent.iterdir() if p.exists()] if parent.is_dir() else []
         raise InputError(
-            "expected a label file, but there is none",
+            f"expected a {noun} file, but there is none",
             where=name,
             hint=did_you_mean(Path(name).name, siblings),
         ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"expected a readable label file, but got: {reason}", where=name) from error
+        raise InputError(f"expected a readable {noun} file, but got: {reason}", where=name) from error
     return LabelFile(name=name, head=head, size=size)
 
 
@@ -322,16 +368,23 @@ class _Replay(io.RawIOBase):
         return len(data)
 
 
-def _choose_reader(file: LabelFile) -> type[Reader]:
+def choose_reader(file: LabelFile, known: Mapping[str, type[_F]], noun: str) -> type[_F]:
+    """Choose a reader by the suffix of the file, which its content must bear out, or by its content.
+
+    Raises
+    ------
+    InputError
+        The content is of no known format, or of another than the suffix says.
+    """
     if not file.head:
-        raise InputError("expected labels, but the file is empty", where=file.name)
-    recognised = next((r for r in readers().values() if r.recognises(file.head)), None)
-    by_suffix = next((r for r in readers().values() if file.suffix in r.suffixes), None)
+        raise InputError(f"expected {noun}s, but the file is empty", where=file.name)
+    recognised = next((r for r in known.values() if r.recognises(file.head)), None)
+    by_suffix = next((r for r in known.values() if file.suffix in r.suffixes), None)
     textual = recognised is None or recognised.rank > 0
     for magic, title, hint in _UNUSABLE:
         if textual and file.head.startswith(magic):
-            expected = by_suffix.title if by_suffix is not None else "a label file"
-            raise InputError(f"expected {expected}, but got {title}", where=file.name, hint=hint)
+            expected = by_suffix.title if by_suffix is not None else f"a {noun} file"
+            raise InputError(f"expected {expected}, but got {title}", where=file.name, hint=hint.format(noun))
     if by_suffix is not None and (
         by_suffix.recognises(file.head) or (by_suffix.rank > 0 and recognised is not None and textual)
     ):
@@ -341,10 +394,10 @@ def _choose_reader(file: LabelFile) -> type[Reader]:
         hint = f"rename it to {recognised.suffixes[0]}" if recognised is not None else ""
         raise InputError(f"expected {by_suffix.title}, but got {got}", where=file.name, hint=hint)
     if recognised is None:
-        known = " ".join(sorted(s for r in readers().values() for s in r.suffixes))
+        suffixes = " ".join(sorted(s for r in known.values() for s in r.suffixes))
         raise InputError(
-            "expected labels in a known format, but got unknown binary data",
+            f"expected {noun}s in a known format, but got unknown binary data",
             where=file.name,
-            hint=f"known: {known}",
+            hint=f"known: {suffixes}",
         )
     return recognised

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from imbalance_doctor.errors import InputError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _LARGEST_PICKLE = 16 * 2**20
 _LARGEST_COPY = 2**30
-_DTYPES = {
+DTYPES = {
     "BoolStorage": "b1", "ByteStorage": "u1", "CharStorage": "i1", "ShortStorage": "i2", "IntStorage": "i4",
     "LongStorage": "i8", "HalfStorage": "f2", "FloatStorage": "f4", "DoubleStorage": "f8",
     "UntypedStorage": "u1", "uint16": "u2", "uint32": "u4", "uint64": "u8",
@@ -59,7 +60,7 @@ class TorchFile(Reader):
                 hint="load it and save it again",
             )
         with open_zip(path) as archive:
-            tensors, prefix, order = _describe(archive, path)
+            tensors, prefix, order = describe(archive, path)
 
             def array(key: str) -> StoredArray:
                 where = f"{path}[{key}]" if key else path
@@ -83,12 +84,19 @@ class _Storage:
 
 
 @dataclass(frozen=True)
-class _Tensor:
+class Tensor:
+    """A tensor as the file describes it: offset and strides count values of its storage."""
+
     storage: _Storage
     offset: int
     shape: tuple[int, ...]
     stride: tuple[int, ...]
     dtype: str
+
+    @property
+    def last(self) -> int:
+        """Where in the storage its last value lies."""
+        return self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True))
 
 
 class _Mark:
@@ -100,6 +108,8 @@ class _Walk:
     """Builds what a pickle describes, as long as it describes nothing but plain data and tensors."""
 
     where: str
+    dtypes: Mapping[str, str]
+    hint: str
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
 
@@ -182,13 +192,13 @@ class _Walk:
         return InputError(
             f"expected a tensor or a dict of tensors, but got {what[:100]}, which is never unpickled",
             where=self.where,
-            hint=_HINT,
+            hint=self.hint,
         )
 
     def allowed(self, name: str) -> _Global:
         module, _, attribute = name.rpartition(".")
         if name in {*_REBUILD, _ORDERED_DICT} or (
-            module in {"torch", "torch.storage"} and attribute in _DTYPES
+            module in {"torch", "torch.storage"} and attribute in self.dtypes
         ):
             return _Global(name)
         if module == "torch" and attribute.endswith("Storage"):
@@ -208,7 +218,7 @@ class _Walk:
             or type(size) is not int
         ):
             raise self.refused("an unknown reference")
-        return _Storage(_DTYPES[dtype.name.rpartition(".")[2]], key, size)
+        return _Storage(self.dtypes[dtype.name.rpartition(".")[2]], key, size)
 
     def call(self, function: Any, arguments: Any) -> Any:
         if function == _Global(_ORDERED_DICT) and arguments == ():
@@ -225,12 +235,27 @@ class _Walk:
             raise self.refused("a malformed tensor")
         dtype = storage.dtype
         if function.name == _REBUILD[1]:
-            dtype = _DTYPES[rest[2].name.rpartition(".")[2]]
-        return _Tensor(storage, offset, tuple(shape), tuple(stride), dtype)
+            dtype = self.dtypes[rest[2].name.rpartition(".")[2]]
+        return Tensor(storage, offset, tuple(shape), tuple(stride), dtype)
 
 
-def _describe(archive: zipfile.ZipFile, path: str) -> tuple[Mapping[str, _Tensor], str, str]:
-    """Return the tensors by name, the prefix of all members, and the byte order."""
+def describe(
+    archive: zipfile.ZipFile, path: str, dtypes: Mapping[str, str] = DTYPES, hint: str = _HINT
+) -> tuple[Mapping[str, Tensor], str, str]:
+    """Return the tensors by name, the prefix of all members, and the byte order.
+
+    Parameters
+    ----------
+    dtypes
+        What numpy calls the storages that are allowed.
+    hint
+        How to save what can be read, for errors.
+
+    Raises
+    ------
+    InputError
+        The description is damaged, or holds other things than tensors and plain data.
+    """
     from imbalance_doctor.sources.labels._zip import check_size, reading_zip
 
     name = next((n for n in archive.namelist() if n == "data.pkl" or n.endswith("/data.pkl")), None)
@@ -239,44 +264,59 @@ def _describe(archive: zipfile.ZipFile, path: str) -> tuple[Mapping[str, _Tensor
     prefix = name.removesuffix("data.pkl")
     with reading_zip(path):
         check_size(archive.getinfo(name), path)
-        value = _Walk(path).run(archive.read(name))
+        value = _Walk(path, dtypes, hint).run(archive.read(name))
         order = "<"
         if f"{prefix}byteorder" in archive.namelist():
             order = ">" if archive.read(f"{prefix}byteorder") == b"big" else "<"
-    found = {"": value} if isinstance(value, _Tensor) else value
+    found = {"": value} if isinstance(value, Tensor) else value
     if not isinstance(found, dict):
         raise InputError(
-            "expected a tensor or a dict of tensors, but got another value", where=path, hint=_HINT
+            "expected a tensor or a dict of tensors, but got another value", where=path, hint=hint
         )
-    return {str(k): v for k, v in found.items() if isinstance(v, _Tensor)}, prefix, order
+    return {str(k): v for k, v in found.items() if isinstance(v, Tensor)}, prefix, order
+
+
+def data_of(archive: zipfile.ZipFile, tensor: Tensor, folder: str, itemsize: int, where: str) -> int:
+    """Return where in the file the first value of a tensor lies; 0 for an empty one.
+
+    Raises
+    ------
+    InputError
+        The file lacks its data, holds fewer values than the tensor has, or holds them compressed.
+    """
+    from imbalance_doctor.sources.labels._zip import data_offset
+
+    try:
+        info = archive.getinfo(folder + tensor.storage.key)
+    except KeyError as error:
+        raise InputError("expected the data of the tensor, but the file lacks it", where=where) from error
+    size = prod(tensor.shape)
+    if not size:
+        return 0
+    held = info.file_size // itemsize
+    if info.compress_type or tensor.last >= held or size > held:
+        raise InputError(
+            f"expected {size:,} uncompressed values in {info.filename}, but it holds {held:,}",
+            where=where,
+            hint="save the tensor with torch.save(y.contiguous(), 'y.pt')",
+        )
+    path = str(archive.filename)
+    return data_offset(path, info, where) + tensor.offset * itemsize
 
 
 def _locate(
-    archive: zipfile.ZipFile, tensor: _Tensor, folder: str, order: str, path: str, where: str
+    archive: zipfile.ZipFile, tensor: Tensor, folder: str, order: str, path: str, where: str
 ) -> StoredArray:
     """Find the bytes of a tensor in the file; copy it when its values do not lie next to each other."""
     import numpy as np
 
     from imbalance_doctor.sources.labels._arrays import StoredArray, in_memory
-    from imbalance_doctor.sources.labels._zip import data_offset
 
     dtype = np.dtype(order + tensor.dtype)
-    try:
-        info = archive.getinfo(folder + tensor.storage.key)
-    except KeyError as error:
-        raise InputError("expected the data of the tensor, but the file lacks it", where=where) from error
-    last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride, strict=True))
     array = StoredArray(where=where, dtype=dtype, shape=tensor.shape, path=path)
+    offset = data_of(archive, tensor, folder, dtype.itemsize, where)
     if not array.size:
         return array
-    held = info.file_size // dtype.itemsize
-    if info.compress_type or last >= held or array.size > held:
-        raise InputError(
-            f"expected {array.size:,} uncompressed values in {info.filename}, but it holds {held:,}",
-            where=where,
-            hint="save the tensor with torch.save(y.contiguous(), 'y.pt')",
-        )
-    offset = data_offset(path, info, where) + tensor.offset * dtype.itemsize
     for fortran in (False, True):
         if _is_contiguous(tensor, fortran=fortran):
             return replace(array, offset=offset, fortran=fortran)
@@ -286,12 +326,12 @@ def _locate(
             where=where,
             hint="save the tensor with .contiguous()",
         )
-    flat = np.memmap(path, dtype, "r", offset, shape=(last - tensor.offset + 1,))
+    flat = np.memmap(path, dtype, "r", offset, shape=(tensor.last - tensor.offset + 1,))
     strides = tuple(step * dtype.itemsize for step in tensor.stride)
     return in_memory(np.lib.stride_tricks.as_strided(flat, tensor.shape, strides, writeable=False), where)
 
 
-def _is_contiguous(tensor: _Tensor, *, fortran: bool) -> bool:
+def _is_contiguous(tensor: Tensor, *, fortran: bool) -> bool:
     expected = 1
     axes = list(zip(tensor.shape, tensor.stride, strict=True))
     for size, step in axes if fortran else reversed(axes):
