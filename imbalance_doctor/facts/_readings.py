@@ -29,6 +29,10 @@ OF_RARE_CLASSES = (*METRICS[:10], "recall", "precision", "false_positive_rate", 
 """Metrics that can show a rare class failing, also without values per class."""
 
 
+COURSE = 5
+"""Values that show a course."""
+
+
 class Noted:
     """Facts found so far, and where each was seen."""
 
@@ -63,12 +67,18 @@ def validation_loss(log: TrainingLog) -> Series | None:
 
 
 def metric(log: TrainingLog, phase: Phase = "val", *, names: Iterable[str] = METRICS) -> Series | None:
-    """Return the metric that sees a rare class best; of values per class alone, their mean."""
+    """Return the metric that sees a rare class best; of values per class, their mean.
+
+    One that has hardly any values stands back behind one that shows a course.
+    """
+    found = []
     for name in names:
-        found = log.get(name, phase) or _combined(log, name, phase, total=False)
-        if found is not None:
-            return found
-    return None
+        both = (log.get(name, phase), _combined(log, name, phase, total=False))
+        series = max((s for s in both if s is not None), key=len, default=None)
+        if series is not None:
+            found.append(series)
+    courses = (series for series in found if len(series) >= COURSE)
+    return next(courses, max(found, key=len, default=None))
 
 
 def _combined(log: TrainingLog, name: str, phase: Phase, *, total: bool) -> Series | None:

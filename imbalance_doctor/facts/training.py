@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
@@ -16,11 +17,17 @@ from imbalance_doctor.facts.base import Evidence, Facts, Span
 SPIKE = 10
 """Standard deviations of the noise by which a spike stands out: no height that noise reaches by chance."""
 
+_NOT_FINITE = re.compile(r"\b(nan|infinite|inf|floatingpointerror)\b|not finite|non-finite", re.IGNORECASE)
+_STOPPED = re.compile(r"signal|SIGTERM|SIGINT|KeyboardInterrupt|cancel|time ?limit|preempt", re.IGNORECASE)
+
 _LOSS = ("log.loss",)
 _GRADIENT = ("log.gradient_norm",)
 _METRIC = ("log.average_precision",)
 _CLIPPED = 1e-9
 _DIGITS = 9
+_NEARLY = 0.05
+_SOME = 3
+_FEW_NEGATIVES = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +45,11 @@ class Training:
         "values of the validation series that has most of them", unit="values", needs=("log",)
     )
     crash: str | None = described("exception or signal that ended the run", needs=("log",))
-    crashed: bool | None = described("the log says that the run crashed", needs=("log",))
+    crash_kind: str | None = described(
+        "what ended the run: its loss was not finite, a signal or the user stopped it, or another exception",
+        needs=("log",),
+        choices=("none", "not finite", "stopped", "exception"),
+    )
     rare_class_metric: bool | None = described(
         "a metric that can show the rare class failing is logged on validation data", needs=("log",)
     )
@@ -171,6 +182,13 @@ class Training:
         "trend in the last third, in deviations of a curve without one", needs=_METRIC
     )
     metric_gain: float | None = described("level at the end minus level at the start", needs=_METRIC)
+    metric_gain_bars: float | None = described("the same in bars", needs=_METRIC)
+    metric_settled_at: float | None = described(
+        "place from which its level stays within 5 % of its range, or two bars, of its end; 0 at the first "
+        "value and 1 at the last",
+        unit="share",
+        needs=_METRIC,
+    )
     metric_bar: float | None = described(
         "standard deviation of its values around their course", needs=_METRIC
     )
@@ -199,7 +217,8 @@ class Training:
         needs=("log.recall",),
     )
     all_positive_share: float | None = described(
-        "share of the later half of the evaluations with a recall of 1 and a precision that equals accuracy",
+        "share of the later half of the evaluations with a recall of 1 and a precision within 0.1 of the "
+        "accuracy, so that nearly every sample was called positive",
         unit="share",
         needs=("log.recall", "log.precision", "log.accuracy"),
     )
@@ -244,8 +263,8 @@ class Training:
         noted.put(
             loss_points=0 if loss is None else len(loss),
             validation_points=max((len(s) for s in log.series if s.phase == "val"), default=0),
-            crashed=bool(log.crash),
             crash=log.crash or None,
+            crash_kind=_crash_kind(log.crash),
             rare_class_metric=_shows_rare_class(log),
             progress=_progress(log),
         )
@@ -269,6 +288,15 @@ def _shows_rare_class(log: TrainingLog) -> bool:
 
 def _of_class(series: Series) -> bool:
     return bool(series.part) and series.name in (*_readings.METRICS, "recall", "precision")
+
+
+def _crash_kind(crash: str) -> str:
+    """Tell apart a loss that is not finite, an interruption from outside, and a failure."""
+    if not crash:
+        return "none"
+    if _NOT_FINITE.search(crash):
+        return "not finite"
+    return "stopped" if _STOPPED.search(crash) else "exception"
 
 
 def _progress(log: TrainingLog) -> float | None:
@@ -437,6 +465,8 @@ def _metric(noted: Noted, log: TrainingLog, metric: Series, labelled: float | No
         metric_start=course.start,
         metric_end=course.end,
         metric_gain=course.end - course.start,
+        metric_gain_bars=ratio(course.end - course.start, bar),
+        metric_settled_at=_settled_at(course, bar),
         metric_bar=bar,
         metric_late_trend=late and late.z,
     )
@@ -474,6 +504,13 @@ def _metric(noted: Noted, log: TrainingLog, metric: Series, labelled: float | No
         )
 
 
+def _settled_at(course: _curves.Course, bar: float | None) -> float:
+    """Return the place from which the level stays near its end."""
+    within = max(_NEARLY * float(course.level.max() - course.level.min()), 2 * (bar or 0.0))
+    at = int(course.at[min(_curves.settled(course.level, within), len(course.at) - 1)])
+    return at / max(len(course.series) - 1, 1)
+
+
 def _repeats(series: Series) -> float:
     """Return the share of the values that equal the commonest one; NaN equals nothing."""
     import numpy as np
@@ -502,7 +539,7 @@ def _validation_loss(noted: Noted, log: TrainingLog, loss: Series | None, metric
     bar = _curves.roughness(course.values)
     noted.put(
         (_curves.span(series),),
-        validation_loss_wobble=ratio(bar, _curves.median(np.abs(series.values))),
+        validation_loss_wobble=ratio(_curves.noise(course.values), _curves.median(np.abs(series.values))),
     )
     noted.put(
         (_curves.span(series, at),),
@@ -563,7 +600,8 @@ def _constant_answers(noted: Noted, log: TrainingLog) -> None:
     precision, accuracy = (log.get(name, "val") for name in ("precision", "accuracy"))
     if precision is not None and accuracy is not None:
         orders = recall.order[start:]
-        same = np.abs(_curves.beside(precision, orders) - _curves.beside(accuracy, orders)) <= 1e-4  # noqa: PLR2004
+        difference = np.abs(_curves.beside(precision, orders) - _curves.beside(accuracy, orders))
+        same = difference <= _FEW_NEGATIVES
         noted.put((_curves.span(recall, start),), all_positive_share=float(np.mean(same & (later == 1))))
 
 
@@ -572,7 +610,8 @@ def _classes(noted: Noted, log: TrainingLog) -> None:
     import numpy as np
 
     families = [
-        [s for s in log.all(name, "val") if s.part] for name in ("recall", *_readings.METRICS, "precision")
+        [s for s in log.all(name, "val") if s.part and len(s) >= _SOME]
+        for name in ("recall", *_readings.METRICS, "precision")
     ]
     parts = max(families, key=len)
     if len(parts) < 2:  # noqa: PLR2004

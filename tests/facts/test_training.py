@@ -94,6 +94,18 @@ def test_the_metric_that_sees_rare_classes_best_is_the_metric():
     ]
 
 
+def test_a_metric_with_a_course_goes_before_a_single_value():
+    single, course = curve("average_precision", [0.4], "val"), curve("accuracy", [0.9] * 5, "val")
+    assert fact("metric_kind", single, course) == "accuracy"
+    assert fact("metric_kind", single, curve("accuracy", [0.9] * 4, "val")) == "accuracy"
+    assert fact("metric_kind", curve("average_precision", [0.4] * 5, "val"), course) == "average_precision"
+
+
+def test_values_per_class_go_before_a_single_average():
+    parts = [curve("dice", [v] * 6, "val", p) for v, p in ((0.2, "0"), (0.4, "1"))]
+    assert fact("metric_end", curve("dice", [0.9], "val"), *parts) == pytest.approx(0.3)
+
+
 def test_a_metric_of_unknown_phase_counts_when_there_is_no_other():
     unknown, known = curve("f1", [0.3] * 3, ""), curve("accuracy", [0.9] * 3, "val")
     assert fact("metric_end", unknown) == 0.3
@@ -268,6 +280,20 @@ def test_how_far_the_metric_fell_from_its_best():
     assert found.value("training.metric_late_trend") < -4
 
 
+def test_from_where_the_metric_stays_near_its_end():
+    values = noisy(np.r_[np.linspace(0.1, 0.7, 30), [0.7] * 70], 0.001)
+    assert fact("metric_settled_at", curve("f1", values, "val")) == pytest.approx(0.28, abs=0.03)
+    assert fact("metric_settled_at", curve("f1", np.linspace(0, 1, 100), "val")) > 0.85
+    assert fact("metric_settled_at", curve("f1", [0.5] * 10, "val")) == pytest.approx(1 / 9)
+    assert fact("metric_gain_bars", curve("f1", values, "val")) > 100
+
+
+def test_one_odd_evaluation_is_no_swing_of_the_validation_loss():
+    values = noisy([1.0] * 30, 0.02)
+    values[10] = 50.0
+    assert fact("validation_loss_wobble", curve("loss", values, "val")) < 0.05
+
+
 def test_chance_is_taken_off_where_it_is_known():
     auc = curve("roc_auc", [0.6, 0.8, 0.8, 0.7], "val")
     assert fact("metric_drop_share", auc) == pytest.approx(0.1 / 0.3)
@@ -306,7 +332,8 @@ def test_answers_that_are_all_negative_or_all_positive():
     recall = curve("recall", [1.0] * 4, "val")
     assert fact("all_positive_share", recall, *one) == 1
     assert fact("all_positive_share", recall, one[0]) is None
-    assert fact("all_positive_share", recall, one[0], curve("accuracy", [0.31] * 4, "val")) == 0
+    assert fact("all_positive_share", recall, one[0], curve("accuracy", [0.39] * 4, "val")) == 1
+    assert fact("all_positive_share", recall, one[0], curve("accuracy", [0.41] * 4, "val")) == 0
     assert fact("all_positive_share", curve("recall", [0.99] * 4, "val"), *one) == 0
 
 
@@ -325,6 +352,11 @@ def test_classes_that_stay_at_zero():
 def test_a_class_that_is_absent_is_not_a_class_at_zero():
     absent, good = curve("dice", [NAN] * 9, "val", "0"), curve("dice", [0.8] * 9, "val", "1")
     assert fact("classes_at_zero", absent, good) == 0
+
+
+def test_a_class_needs_three_values_to_stay_at_zero():
+    one, two = (curve("f1", [v] * 2, "val", p) for v, p in ((0.0, "a"), (0.8, "b")))
+    assert fact("classes_logged", one, two) is None
 
 
 def test_the_gap_between_training_and_validation():
@@ -373,11 +405,21 @@ def test_a_learning_rate_of_zero():
     assert fact("learning_rate_zero_share", curve("learning_rate", [0.1, 0.0, 0.0, 0.0], "")) == 0.75
 
 
-def test_a_crash():
-    loss = curve("loss", [1.0])
-    assert fact("crashed", loss) is False
-    assert fact("crash", loss) is None
-    assert fact("crashed", loss, crash="RuntimeError: out of memory") is True
+@pytest.mark.parametrize(
+    ("crash", "kind"),
+    [
+        ("", "none"),
+        ("RuntimeError: CUDA out of memory", "exception"),
+        ("ValueError: bad information", "exception"),
+        ("FloatingPointError: Loss became infinite or NaN at iteration=166!", "not finite"),
+        ("AssertionError: loss is nan", "not finite"),
+        ("KeyboardInterrupt", "stopped"),
+        ("SignalException: Process 54958 got signal: 15", "stopped"),
+    ],
+)
+def test_what_ended_the_run(crash, kind):
+    assert fact("crash_kind", curve("loss", [1.0]), crash=crash) == kind
+    assert fact("crash", curve("loss", [1.0]), crash=crash) == (crash or None)
 
 
 @pytest.mark.parametrize(
