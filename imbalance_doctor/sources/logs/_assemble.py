@@ -39,6 +39,7 @@ _MOST_IGNORED = 20
 _MOST_RANKS = 16
 _SCRAPS = 2  # records of which a run that starts over must have more
 _MANY = 5
+_SLACK = 1e-6
 _LARGEST_SHARE = 1.5
 _LARGEST_PERCENT = 100.5
 _ABSENT = -1.0  # how detection metrics say that a class is not in the data
@@ -150,6 +151,13 @@ def thinned(rows: Floats, most: int) -> Floats:
 class _Stream:
     """What one rank wrote of one group.
 
+    Parameters
+    ----------
+    meanings
+        What each key met so far means by itself; None for what is not understood.
+    given
+        What the user says keys mean.
+
     Attributes
     ----------
     breaks
@@ -158,21 +166,29 @@ class _Stream:
         How often the step fell back while the epoch went on: a step that counts within its epoch.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, meanings: dict[str, Named | None], given: Mapping[str, Named]) -> None:
+        self._meanings, self._given = meanings, given
         self.columns: dict[_Key, _Column] = {}
+        self.ignored: dict[str, int] = {}
         self.breaks: list[int] = []
         self.inner = 0
         self.records = 0
-        self._last: dict[tuple[Phase, tuple[str, ...]], tuple[float, float]] = {}
+        self._last: dict[_Key, tuple[float, float]] = {}
 
     def add(self, record: Record, order: int) -> None:
         """Take a record in."""
         step = math.nan if record.step is None else record.step
         epoch = math.nan if record.epoch is None else record.epoch
-        self._watch((record.phase, tuple(record.values)), step, epoch, order)
-        self.records += 1
         columns, phase, line = self.columns, record.phase, record.line
+        counted = ""
         for key, value in record.values.items():
+            named = self._meaning(key)
+            if named is None:
+                if key in self.ignored or len(self.ignored) < _MOST_COLUMNS:
+                    self.ignored[key] = self.ignored.get(key, 0) + 1
+                continue
+            if named.name in CURVES and (not counted or key == "loss"):
+                counted = key
             which = _Key(key, phase)
             column = columns.get(which)
             if column is None:
@@ -180,9 +196,21 @@ class _Stream:
                     continue
                 column = columns[which] = _Column()
             column.add(order, line, step, epoch, value)
+        if counted:
+            self.records += 1
+            self._watch(_Key(counted, phase), step, epoch, order)
 
-    def _watch(self, shape: tuple[Phase, tuple[str, ...]], step: float, epoch: float, order: int) -> None:
-        """Note where the run starts over; each shape of record is compared with itself alone."""
+    def _meaning(self, key: str) -> Named | None:
+        try:
+            return self._meanings[key]
+        except KeyError:
+            found = self._given.get(key) or canonical(key)
+            if len(self._meanings) < _MOST_SHAPES * _MANY:
+                self._meanings[key] = found
+            return found
+
+    def _watch(self, shape: _Key, step: float, epoch: float, order: int) -> None:
+        """Note where the run starts over; each kind of record is compared with its own alone."""
         last = self._last.get(shape)
         if last is not None:
             falls = step < last[0]
@@ -206,7 +234,7 @@ def assemble(parsed: Parsed, options: Options, source: str) -> Assembled:
         From the reader, as its records are lazy; or an option names an unknown series.
     """
     given = override(options.keys)
-    streams = _collect(parsed.records)
+    streams = _collect(parsed.records, given)
     notes: list[str] = []
     names = _Naming(given, streams).resolve(notes)
     runs: list[TrainingLog] = []
@@ -228,7 +256,7 @@ def assemble(parsed: Parsed, options: Options, source: str) -> Assembled:
                 runs.append(run)
             else:
                 short += 1
-                for series in run.series:
+                for series in (s for s in run.series if s.name in CURVES):
                     thin[series.key] = max(thin.get(series.key, 0), len(series))
     several = len(runs) > 1
     if several and short:
@@ -244,6 +272,8 @@ def assemble(parsed: Parsed, options: Options, source: str) -> Assembled:
     ]
     counts: dict[str, int] = {}
     for stream in streams.values():
+        for key, count in stream.ignored.items():
+            counts[key] = counts.get(key, 0) + count
         for which, column in stream.columns.items():
             counts[which.key] = counts.get(which.key, 0) + column.count
     used = {s.key for run in runs for s in run.series}
@@ -261,7 +291,8 @@ def assemble(parsed: Parsed, options: Options, source: str) -> Assembled:
     )
 
 
-def _collect(records: Iterable[Record]) -> dict[tuple[str, str], _Stream]:
+def _collect(records: Iterable[Record], given: Mapping[str, Named]) -> dict[tuple[str, str], _Stream]:
+    meanings: dict[str, Named | None] = {}
     streams: dict[tuple[str, str], _Stream] = {}
     for order, record in enumerate(records):
         which = (record.group, record.rank)
@@ -269,7 +300,7 @@ def _collect(records: Iterable[Record]) -> dict[tuple[str, str], _Stream]:
         if stream is None:
             if len(streams) >= _MOST_STREAMS:
                 continue
-            stream = streams[which] = _Stream()
+            stream = streams[which] = _Stream(meanings, given)
         stream.add(record, order)
     return streams
 
@@ -328,8 +359,10 @@ class _Naming:
     def resolve(self, notes: list[str]) -> dict[_Key, Named]:
         """Return what every understood key means."""
         self._choose_sets()
+        self._choose_set_names()
+        validated = any(named.phase == "val" and named.name in CURVES for named in self._names.values())
         self._place_unphased()
-        self._settle_test(notes)
+        self._settle_test(notes, validated=validated)
         self._stand_in()
         self._find_total()
         return self._names
@@ -353,6 +386,21 @@ class _Naming:
             elif index:
                 self._names[which] = replace(named, part=f"{named.part} set {named.dataset}".strip())
 
+    def _choose_set_names(self) -> None:
+        """Of several evaluation sets with a loss and metrics each, the first stands for the whole."""
+        if self._of("loss"):
+            return
+        heads = list(dict.fromkeys(named.part for _, named in self._of("loss_component")))
+        measured = {named.part for named in self._names.values() if named.name in SHARES and named.part}
+        wholes = any(not named.part for named in self._names.values() if named.name in SHARES)
+        if wholes or len(heads) < 2 or not set(heads) <= measured:  # noqa: PLR2004
+            return
+        for which, named in list(self._names.items()):
+            if named.name == "loss_component":
+                named = replace(named, name="loss")  # noqa: PLW2901
+            if named.part in heads:
+                self._names[which] = replace(named, part="" if named.part == heads[0] else named.part)
+
     def _place_unphased(self) -> None:
         losses = self._of("loss", "loss_component")
         stated = {named.phase for _, named in losses if named.phase}
@@ -369,9 +417,9 @@ class _Naming:
             if named.phase or named.name in ABSOLUTE or named.given:
                 continue
             phase: Phase = ""
-            if named.name == "gradient_norm" or named.name == "predicted_positive_share" or named.name == "prevalence":
-                phase = ""
-            elif (named.name, named.part) in validated:
+            if named.name in {"gradient_norm", "predicted_positive_share", "prevalence"}:
+                continue
+            if (named.name, named.part) in validated:
                 phase = "train"
             elif named.name == "average_precision" or which.key.lower().startswith("metrics/"):
                 phase = "val"
@@ -397,16 +445,10 @@ class _Naming:
                         return True
         return False
 
-    def _settle_test(self, notes: list[str]) -> None:
-        """Take test for validation, unless there is a validation too."""
+    def _settle_test(self, notes: list[str], *, validated: bool) -> None:
+        """Take test for validation, unless the log names a validation too."""
         tested = [which for which, named in self._names.items() if named.phase == "test"]
-        if not tested:
-            return
-        validated = any(
-            named.phase == "val" and named.name in CURVES and which not in tested
-            for which, named in self._names.items()
-        )
-        if validated:
+        if tested and validated:
             notes.append("the log has validation and test values: those of the test are left out")
         for which in tested:
             if validated:
@@ -609,8 +651,10 @@ def _resumed(before: _Piece, piece: _Piece, places: _Places, loss: _Column | Non
     begin = float(b[0])
     distinct = np.unique(a)
     stride = float(np.median(np.diff(distinct))) if len(distinct) > 1 else 1.0
-    if begin < a[0] + stride * (1 + 1e-9) or begin > a.max() + stride:
-        return None
+    own = np.diff(np.unique(b))
+    later = max(stride, float(np.median(own)) if len(own) else 0.0) * (1 + _SLACK)
+    if begin < a[0] + later or begin <= later or begin > a.max() + stride:
+        return None  # it starts where a fresh run would
     if loss is None:
         return begin
     rows = loss.rows()
@@ -671,11 +715,10 @@ def _all_series(
         if inside.any():
             found.append((names[which], which, rows[inside]))
     in_percent = _in_percent(found)
-    longest = {}
+    longest: dict[tuple[str, str], int] = {}
     for named, _, rows in found:
-        if not named.part:
-            family = (named.name, named.phase)
-            longest[family] = max(longest.get(family, 0), len(rows))
+        family = (named.name, named.phase)
+        longest[family] = max(longest.get(family, 0), len(rows))
     made: list[tuple[int, Series]] = []
     for named, which, rows in found:
         if len(rows) == 1 and not named.part and longest[named.name, named.phase] >= FEWEST:

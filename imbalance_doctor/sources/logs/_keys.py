@@ -24,9 +24,16 @@ Place = Literal["train", "val", "test", ""]
 STAND_IN = 5
 """`Named.order` from which a series only counts where no better one exists."""
 
-SHARES = frozenset(
-    ["average_precision", "roc_auc", "partial_auc", "recall_at_quantile", "recall", "precision", "specificity", "false_positive_rate", "f1", "accuracy", "balanced_accuracy", "foreground_accuracy", "dice", "iou", "predicted_positive_share", "prevalence"]
-)
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+SHARES = _words("""
+    accuracy average_precision balanced_accuracy dice f1 false_positive_rate foreground_accuracy iou
+    partial_auc precision predicted_positive_share prevalence recall recall_at_quantile roc_auc
+    specificity
+""")
 """Names whose values lie between 0 and 1, which some logs give in percent."""
 
 CURVES = SHARES - {"prevalence", "predicted_positive_share"} | {
@@ -83,21 +90,34 @@ _PHASES: Mapping[str, Place] = {
 }  # fmt: skip
 
 # Words that change nothing.
-_FILLERS = frozenset(
-    ["avg", "average", "mean", "epoch", "epochs", "step", "iter", "iteration", "log", "logs", "current", "cur", "running", "overall", "final", "metric", "metrics", "performance", "trainer", "trn", "set", "data", "dataset", "total", "value", "val", "score", "the", "of", "for", "on", "per", "and", "is", "all", "global", "this", "now", "model", "result", "results", "scalar", "scalars", "stats", "monitor", "meter", "reduced", "reduce", "ma", "raw", "net", "with", "in", "at", "optim", "optimizer", "class", "cls", "label", "labels", "rate", "coef", "coefficient", "by", "end", "s", "new", "last", "inner", "update", "vs", "iterations", "binary", "multiclass", "multilabel", "torchmetrics", "bbox", "coco", "fast", "rcnn", "roi", "head", "decode", "heads", "finished", "done", "completed", "after", "got", "achieved", "reached", "a", "an", "batch", "minibatch"]
-)
+_FILLERS = _words("""
+    a achieved after all an and at average avg batch bbox binary by class cls coco coef coefficient
+    completed cur current data dataset decode done end epoch epochs fast final finished for global got
+    head heads in inner is iter iteration iterations label labels last log logs ma mean meter metric
+    metrics minibatch model monitor multiclass multilabel net new now of on optim optimizer overall per
+    performance rate raw rcnn reached reduce reduced result results roi running s scalar scalars score
+    set stats step the this torchmetrics total trainer trn update val value vs with
+""")
 # The same where a loss is concerned, for which a class or a rate is no filler.
-_LOSS_FILLERS = _FILLERS - frozenset(
-    ["class", "cls", "label", "labels", "coef", "coefficient", "rate", "binary", "multiclass", "multilabel", "bbox", "fast", "rcnn", "roi", "head", "heads", "decode"]
-) | {"fn", "function", "criterion", "mini", "smoothed", "smooth", "history"}  # fmt: skip
+_LOSS_FILLERS = _FILLERS - _words("""
+    class cls label labels coef coefficient rate binary multiclass multilabel bbox fast rcnn roi head heads decode
+""") | _words("fn function criterion mini smoothed smooth history")
 # Words with which it is a clock, a counter, a setting, a running extreme or a difference.
-_REFUSED = frozenset(
-    ["time", "times", "eta", "sec", "secs", "second", "seconds", "minute", "minutes", "hour", "hours", "runtime", "elapsed", "remaining", "speed", "throughput", "fps", "ips", "wps", "ups", "wpb", "bsz", "memory", "mem", "vram", "gpu", "cpu", "size", "count", "num", "number", "samples", "tokens", "tflops", "flops", "flos", "params", "parameters", "patience", "counter", "progress", "percentage", "duration", "min", "max", "best", "lowest", "highest", "minimum", "maximum", "target", "delta", "diff", "difference", "gap", "change", "improvement", "std", "stdev", "var", "variance", "stderr", "weight", "weights", "lambda", "beta", "momentum", "decay", "warmup", "seed", "margin", "dropout", "thr", "thresh", "threshold", "reward", "return", "returns", "episode", "length", "len", "baseline", "lower", "upper", "ci", "p50", "p90", "p95", "p99", "ms", "it", "mb", "gb", "improved", "previous", "prev"]
-)
+_REFUSED = _words("""
+    baseline best beta bsz change ci count counter cpu decay delta diff difference dropout duration
+    elapsed episode eta flops flos fps gap gb gpu highest hour hours image images img imgs improved improvement ips it lambda
+    len length lower lowest margin max maximum mb mem memory min minimum minute minutes momentum ms num
+    number p50 p90 p95 p99 parameters params patience percentage prev previous progress remaining return
+    returns reward runtime samples sec second seconds secs seed size speed std stderr stdev target
+    tflops thr thresh threshold throughput time times tokens upper ups var variance vram warmup weight
+    weights wpb wps
+""")
 # What a loss is made of, where it is nevertheless all there is of it.
-_LOSS_KINDS = frozenset(
-    ["ce", "bce", "nll", "cross", "entropy", "crossentropy", "binary", "categorical", "sparse", "focal", "dice", "hinge", "mse", "mae", "l1", "l2", "huber", "softmax", "sigmoid", "logits", "weighted", "lm", "main", "objective", "sum", "log", "logistic", "tversky", "bcedice", "dicece", "celoss", "squared", "error", "bbce", "ntp", "mlm", "combined", "classification", "asl", "combo", "hybrid", "logit", "nllloss"]
-)
+_LOSS_KINDS = _words("""
+    asl bbce bce bcedice binary categorical ce celoss classification combined combo cross crossentropy
+    dice dicece entropy error focal hinge huber hybrid l1 l2 lm log logistic logit logits mae main mlm
+    mse nll nllloss ntp objective sigmoid softmax sparse squared sum tversky weighted
+""")
 _STAND_IN_LOSSES = {
     # words: as a name of its own beside a loss, where that is one
     ("cross", "entropy"): "bce", ("crossentropy",): "bce", ("binary", "crossentropy"): "bce",
@@ -108,76 +128,87 @@ _STAND_IN_LOSSES = {
     ("mean", "squared", "error"): "", ("mean", "absolute", "error"): "", ("huber",): "", ("elbo",): "",
 }  # fmt: skip
 
-# name, words, complement, order; the longest run of words that stands in a key decides.
-_METRICS: tuple[tuple[str, str, bool, int], ...] = (
-    *(("average_precision", words, False, 0) for words in (
-        "average precision", "mean average precision", "ap", "map", "m ap", "aupr", "auprc", "auc pr", "pr auc", "aucpr",
-        "prauc", "auc prc", "prc auc", "auprcurve", "avg precision", "averageprecision", "binaryaverageprecision",
-        "map5095", "average precision score", "apscore", "area under pr",
-    )),
-    *(("average_precision", words, False, 1) for words in ("map50", "ap50")),
-    *(("average_precision", words, False, 2) for words in ("map75", "ap75")),
-    *(("roc_auc", words, False, 0) for words in (
-        "auc", "auroc", "roc auc", "auc roc", "rocauc", "aucroc", "roc", "binaryauroc", "multiclassauroc", "aucscore",
-        "roc auc score", "area under roc", "aucs",
-    )),
-    *(("partial_auc", words, False, 0) for words in ("pauc", "partial auc", "partial roc auc", "p auc")),
-    *(("recall_at_quantile", words, False, 0) for words in ("recall q", "recall at quantile", "recall quantile", "raq")),
-    *(("recall", words, False, 0) for words in (
-        "recall", "sensitivity", "sens", "tpr", "true positive rate", "rec", "hit rate", "binaryrecall", "detection rate",
-    )),
-    *(("recall", words, False, 1) for words in ("ar", "mar", "mean average recall")),
-    *(("recall", words, True, 1) for words in ("fnr", "false negative rate", "miss rate", "false negative", "false neg ratio")),
-    *(("precision", words, False, 0) for words in (
-        "precision", "prec", "ppv", "positive predictive value", "binaryprecision",
-    )),
-    *(("specificity", words, False, 0) for words in ("specificity", "spec", "tnr", "true negative rate")),
-    *(("false_positive_rate", words, False, 0) for words in (
-        "fpr", "false positive rate", "fall out", "fallout", "false alarm rate",
-    )),
-    *(("f1", words, False, 0) for words in (
-        "f1", "f1 score", "fscore", "f score", "f1score", "f measure", "fmeasure", "binaryf1score", "multiclassf1score", "f 1",
-    )),
-    *(("mcc", words, False, 0) for words in (
-        "mcc", "matthews", "matthews corrcoef", "matthews correlation", "matthews correlation coefficient",
-    )),
-    *(("accuracy", words, False, 0) for words in (
-        "acc", "accuracy", "acc1", "top1", "top 1", "accuracy top1", "top1 accuracy", "top1 acc", "acc top1", "prec1",
-        "pixacc", "pixel accuracy", "pixel acc", "categorical accuracy", "binary accuracy", "aacc", "oa",
-        "sparse categorical accuracy", "overall accuracy", "accu", "accuracies", "precat1", "accat1", "top 1 acc",
-        "top1acc", "acc seg", "cls accuracy", "multiclassaccuracy", "binaryaccuracy", "accuracy score", "pa", "rank1",
-        "top 1 accuracy", "accuracy top 1", "pix acc", "a acc",
-    )),
-    *(("accuracy", words, True, 1) for words in (
-        "err", "error", "error rate", "top1 err", "top1 error", "err top1", "merror", "class error", "top 1 err", "top 1 error",
-        "classification error", "misclassification", "err1", "misclassification rate", "train err", "err rate",
-    )),
-    *(("balanced_accuracy", words, False, 0) for words in (
-        "balanced accuracy", "balanced acc", "bal acc", "bacc", "balacc", "macc", "uar", "balanced accuracy score",
-        "balancedaccuracy", "bal accuracy", "mean class accuracy", "mean per class accuracy", "bca", "m acc",
-    )),
-    *(("balanced_accuracy", words, False, STAND_IN) for words in ("gm", "gmean", "g mean", "geometric mean")),
-    *(("foreground_accuracy", words, False, 0) for words in ("fg cls accuracy", "foreground accuracy", "fg accuracy", "fg acc")),
-    *(("dice", words, False, 0) for words in (
-        "dice", "dsc", "dice coef", "dice coefficient", "dice score", "dice similarity coefficient", "gds", "mdice",
-        "generalized dice score", "dicescore", "pseudo dice", "dices", "foreground dice", "dice metric", "m dice",
-    )),
-    *(("iou", words, False, 0) for words in (
-        "iou", "miou", "jaccard", "mean iou", "mean io u", "jaccard index", "jac", "jaccard score", "io u", "ious", "meaniou",
-        "m iou", "fwiou", "intersection over union", "binary io u",
-    )),
-    *(("loss_scale", words, False, 0) for words in ("loss scale", "amp scale", "grad scale", "scaler scale", "loss scaler")),
-    *(("gradient_norm", words, False, 0) for words in (
-        "grad norm", "gradnorm", "gnorm", "gradient norm", "grad norm total", "total grad norm", "grads norm",
-        "grad 2 0 norm total", "grad 2 norm total", "global grad norm", "global gradient norm", "norm grad",
-        "grad 2 0 norm", "grad 2 norm", "gradients norm",
-    )),
-    *(("learning_rate", words, False, 0) for words in (
-        "lr", "learning rate", "learningrate", "lr0", "base lr", "lrate", "lr 0", "lr pg0", "learning rate group 0", "lr group 0",
-    )),
+# name, whether it is an error, order, how logs call it; the longest run of words in a key decides.
+_METRICS: tuple[tuple[str, bool, int, str], ...] = (
+    ("average_precision", False, 0,
+     "average precision, mean average precision, ap, map, m ap, aupr, auprc, auc pr, pr auc, aucpr, "
+     "prauc, auc prc, prc auc, auprcurve, avg precision, averageprecision, binaryaverageprecision, "
+     "map5095, average precision score, apscore, area under pr"
+    ),
+    ("average_precision", False, 1, "map50, ap50"),
+    ("average_precision", False, 2, "map75, ap75"),
+    ("roc_auc", False, 0,
+     "auc, auroc, roc auc, auc roc, rocauc, aucroc, roc, binaryauroc, multiclassauroc, aucscore, roc "
+     "auc score, area under roc, aucs"
+    ),
+    ("partial_auc", False, 0, "pauc, partial auc, partial roc auc, p auc"),
+    ("recall_at_quantile", False, 0, "recall q, recall at quantile, recall quantile, raq"),
+    ("recall", False, 0,
+     "recall, sensitivity, sens, tpr, true positive rate, rec, hit rate, binaryrecall, detection rate"
+    ),
+    ("recall", False, 1, "ar, mar, mean average recall"),
+    ("recall", True, 1,
+     "fnr, false negative rate, miss rate, false negative, false neg ratio"
+    ),
+    ("precision", False, 0,
+     "precision, prec, ppv, positive predictive value, binaryprecision"
+    ),
+    ("specificity", False, 0, "specificity, spec, tnr, true negative rate"),
+    ("false_positive_rate", False, 0,
+     "fpr, false positive rate, fall out, fallout, false alarm rate"
+    ),
+    ("f1", False, 0,
+     "f1, f1 score, fscore, f score, f1score, f measure, fmeasure, binaryf1score, multiclassf1score, f "
+     "1"
+    ),
+    ("mcc", False, 0,
+     "mcc, matthews, matthews corrcoef, matthews correlation, matthews correlation coefficient"
+    ),
+    ("accuracy", False, 0,
+     "acc, accuracy, acc1, top1, top 1, accuracy top1, top1 accuracy, top1 acc, acc top1, prec1, "
+     "pixacc, pixel accuracy, pixel acc, categorical accuracy, binary accuracy, aacc, oa, sparse "
+     "categorical accuracy, overall accuracy, accu, accuracies, precat1, accat1, top 1 acc, top1acc, "
+     "acc seg, cls accuracy, multiclassaccuracy, binaryaccuracy, accuracy score, pa, rank1, top 1 "
+     "accuracy, accuracy top 1, pix acc, a acc"
+    ),
+    ("accuracy", True, 1,
+     "err, error, error rate, top1 err, top1 error, err top1, merror, class error, top 1 err, top 1 "
+     "error, classification error, misclassification, err1, misclassification rate, train err, err "
+     "rate"
+    ),
+    ("balanced_accuracy", False, 0,
+     "balanced accuracy, balanced acc, bal acc, bacc, balacc, macc, uar, balanced accuracy score, "
+     "balancedaccuracy, bal accuracy, mean class accuracy, mean per class accuracy, bca, m acc"
+    ),
+    ("balanced_accuracy", False, STAND_IN, "gm, gmean, g mean, geometric mean"),
+    ("foreground_accuracy", False, 0, "fg cls accuracy, foreground accuracy, fg accuracy, fg acc"),
+    ("dice", False, 0,
+     "dice, dsc, dice coef, dice coefficient, dice score, dice similarity coefficient, gds, mdice, "
+     "generalized dice score, dicescore, pseudo dice, dices, foreground dice, dice metric, m dice"
+    ),
+    ("iou", False, 0,
+     "iou, miou, jaccard, mean iou, mean io u, jaccard index, jac, jaccard score, io u, ious, meaniou, "
+     "m iou, fwiou, intersection over union, binary io u"
+    ),
+    ("loss_scale", False, 0,
+     "loss scale, amp scale, grad scale, scaler scale, loss scaler"
+    ),
+    ("gradient_norm", False, 0,
+     "grad norm, gradnorm, gnorm, gradient norm, grad norm total, total grad norm, grads norm, grad 2 "
+     "0 norm total, grad 2 norm total, global grad norm, global gradient norm, norm grad, grad 2 0 "
+     "norm, grad 2 norm, gradients norm"
+    ),
+    ("learning_rate", False, 0,
+     "lr, learning rate, learningrate, lr0, base lr, lrate, lr 0, lr pg0, learning rate group 0, lr "
+     "group 0"
+    ),
 )  # fmt: skip
 _AVERAGES = {"macro": 1, "mac": 1, "weighted": 2, "micro": 3, "mic": 3, "ema": STAND_IN}
-_BY_WORDS = {tuple(words.split()): (name, complement, order) for name, words, complement, order in _METRICS}
+_BY_WORDS = {
+    tuple(words.split()): (name, complement, order)
+    for name, complement, order, synonyms in _METRICS
+    for words in synonyms.split(", ")
+}
 _LONGEST_NAME = max(len(words) for words in _BY_WORDS)
 _STARTS = frozenset(words[0] for words in _BY_WORDS)
 
@@ -197,7 +228,8 @@ _WHOLE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"(?:pos|positive)_(?:rate|share|frac|fraction|ratio)|prevalence|base_rate", "prevalence"),
         (
-            r"pred(?:icted)?_pos(?:itives?)?_(?:frac|rate|share|ratio|fraction)|pos(?:itive)?_pred(?:iction)?s?_(?:frac|rate|share)",
+            r"pred(?:icted)?_pos(?:itives?)?_(?:frac|rate|share|ratio|fraction)"
+            r"|pos(?:itive)?_pred(?:iction)?s?_(?:frac|rate|share)",
             "predicted_positive_share",
         ),
         (r"(?:score|logit)s?_mean", "score_mean"),
@@ -245,7 +277,11 @@ _AT = re.compile(
 _SIZE = re.compile(r"(?<![a-z])a([pr])[_-]?(s|m|l|small|medium|large)$", re.IGNORECASE)
 _NUMBERED = re.compile(r"\b(lr|pg)(\d+)\b")
 _OF_SET = re.compile(r"^(.*?)'s\s+(.+)$")
-_CLASS_ACCURACY = re.compile(r"^(?:\w+/)?Acc\.(\S.*)$")
+_OF_CLASS = re.compile(r"^(?:\w+/)?(Acc|IoU|Dice|Precision|Recall|Fscore)\.(\S.*)$")
+_CLASS_NAMES = {
+    "acc": "recall", "iou": "iou", "dice": "dice", "precision": "precision", "recall": "recall", "fscore": "f1",
+}  # fmt: skip
+_BARE_ERRORS = frozenset(("err", "error"))
 _INDEX = re.compile(r"^(.*\S)\s*\[([^\[\]]{1,40})\]$")
 _BOOSTED = re.compile(r"\b(valid(?:ation)?|eval|test)_?(\d+)\b")
 _WORD = re.compile(r"[^\W_]+")
@@ -269,16 +305,14 @@ def canonical(key: str) -> Named | None:
     if not key or len(key) > _LONGEST_KEY:
         return None
     key, part = _indexed(key)
-    of_class = _CLASS_ACCURACY.match(key)
+    of_class = _OF_CLASS.match(key)
     if of_class:
-        return Named(name="recall", part=of_class[1])
+        return Named(name=_CLASS_NAMES[of_class[1].lower()], part=of_class[2])
     text, mask = _plain(key)
     words = [(found.group().lower(), found.group()) for found in _WORD.finditer(text)]
     if not words or len(words) > _MOST_WORDS:
         return None
     phase, dataset, words = _phased(words, text.lower())
-    if phase is None:
-        return None
     found = _whole(words) or _loss(words) or _metric(words)
     if found is None:
         return None
@@ -365,8 +399,8 @@ def _plain(key: str) -> tuple[str, str]:
 Words = list[tuple[str, str]]
 
 
-def _phased(words: Words, text: str) -> tuple[Place | None, int, Words]:
-    """Take the words for the phase out; None where two of them contradict each other."""
+def _phased(words: Words, text: str) -> tuple[Place, int, Words]:
+    """Take the words for the phase out."""
     phases = [(i, _PHASES[word]) for i, (word, _) in enumerate(words) if word in _PHASES]
     boosted = _BOOSTED.search(text)
     dataset = int(boosted[2]) if boosted and len(boosted[2]) < 3 else -1  # noqa: PLR2004
@@ -376,9 +410,8 @@ def _phased(words: Words, text: str) -> tuple[Place | None, int, Words]:
     if not phases:
         return "", -1, words
     said: set[Place] = {phase for _, phase in phases}
-    if "train" in said and len(said) > 1:
-        return None, -1, words
-    phase: Place = "val" if "val" in said else next(iter(said))
+    # "loss/test_Training", "train/val_loss": the first is a folder
+    phase: Place = phases[-1][1] if "train" in said else "val" if "val" in said else "test"
     taken = {i for i, _ in phases}
     if dataset >= 0:
         taken |= {i + 1 for i, _ in phases if i + 1 < len(words) and words[i + 1][0] == str(dataset)}
@@ -465,6 +498,6 @@ def _metric(words: Words) -> Named | None:
         left = [w for w in left if w[0] not in {"x", "0", "pg"}]
     # "acc/test_recall/3": the folder says what kind of thing it is
     rest = [w for low, w in left if low not in averages and low not in _FILLERS and (low,) not in _BY_WORDS]
-    if len(rest) > _MOST_LEFT:
+    if len(rest) > _MOST_LEFT or (rest and lowered[best[0] : best[1]][0] in _BARE_ERRORS):
         return None
     return Named(name=name, part="_".join(rest), complement=complement, order=order)
