@@ -220,7 +220,7 @@ def diagnose(
             continue  # the plan is the same for all
         if labels is not None and plan.prevalence is not None:
             assumptions.append(f"the labels' own prevalence counts, not the stated {plan.prevalence:g}")
-        for field_ in assumed:
+        for field_ in assumed if log is None or run.plan.known() else ():
             defaults.setdefault(f"{field_} {getattr(plan, field_)}", []).append(run.name)
         assumptions += [
             f"{field_} {getattr(plan, field_)} ({source})" for field_, source in run.assumed.items()

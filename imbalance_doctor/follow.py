@@ -17,7 +17,7 @@ from imbalance_doctor.engine.base import Finding
 __all__ = ["LOOKS", "Watch", "follow"]
 
 LOOKS = 2
-_BUSY = 0.1  # share of the time that may go into looking
+_BUSY = 0.5  # share of the time that may go into looking
 
 
 @dataclass(kw_only=True)

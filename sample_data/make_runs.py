@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imbalance_doctor.losses import RecallAtQuantileLoss, SigmoidFocalLoss, SmoothAPLoss
+from imbalance_doctor.losses import SigmoidFocalLoss, SmoothAPLoss
 
 HERE = Path(__file__).parent / "runs"
 FEATURES = 20
@@ -101,15 +101,22 @@ def train(  # noqa: PLR0913  the nuisances of a run
             }
 
 
-def ranking(loss: SmoothAPLoss | RecallAtQuantileLoss) -> tuple[Loss, Callable[[], Row]]:
+def ranking(loss: SmoothAPLoss) -> tuple[Loss, Callable[[], Row]]:
     """Return a step of a ranking loss, and what it knows of its pool."""
+    pool: list[Tensor] = []
 
     def step(logits: Tensor, targets: Tensor) -> Tensor:
-        value = loss(logits[:, None], targets.long())
-        return value[0] if isinstance(value, tuple) else value
+        pool.append(targets)
+        value: Tensor = loss(logits[:, None], targets.long())
+        return value
 
     def extra() -> Row:
-        return {"temperature": loss.temperature}
+        seen = torch.cat(pool)[-len(pool[-1]) - loss.queue_size :]
+        return {
+            "temperature": loss.temperature,
+            "pool_size": len(seen),
+            "pool_positives": seen.sum().item(),
+        }
 
     return step, extra
 
@@ -117,7 +124,7 @@ def ranking(loss: SmoothAPLoss | RecallAtQuantileLoss) -> tuple[Loss, Callable[[
 def cold_temperature() -> Iterator[Row]:
     """Smooth-AP at a temperature far below the spacing of the scores."""
     step, extra = ranking(SmoothAPLoss(num_classes=1, queue_size=1024, temperature=1e-5))
-    return train(step, steps=600, every=10, extra=extra)
+    return train(step, steps=600, every=10, rate=3e-3, extra=extra)
 
 
 def fractional_gamma() -> Iterator[Row]:

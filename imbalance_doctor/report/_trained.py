@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from imbalance_doctor.diagnose import Diagnosis, TrainedRun
 from imbalance_doctor.engine.base import Finding, Unknown
+from imbalance_doctor.evidence import RANKING_LOSSES
 from imbalance_doctor.report._curves import chosen, label, marks, spark, underline
 from imbalance_doctor.report._format import (
     clean,
@@ -92,7 +94,11 @@ def waiting(unknown: Iterable[Unknown]) -> str:
 def recorded(diagnosis: Diagnosis, *, verbose: bool) -> list[tuple[str, str, str]]:
     """Return what the logs lack: series, how many rules it would let speak, the code that records it."""
     most = 100 if verbose else _MOST_MISSING
-    found = unlogged(diagnosis.unknown, most=most)
+    ranking = any(
+        run.facts.value("trace.ranking") or run.facts.value("plan.loss") in RANKING_LOSSES
+        for run in diagnosis.trained
+    )
+    found = unlogged(diagnosis.unknown, ranking=ranking, most=most)
     return [(name, plural(count, "rule"), code) for name, count, code in found]
 
 
@@ -157,7 +163,7 @@ def _curves(page: Page, run: TrainedRun, *, most: int) -> None:
     column = min(max(map(len, names)), 28)
     width = max(16, min(60, page.width - column - 30))
     for series, name in zip(shown, names, strict=True):
-        first, last = (number(float(v)) for v in (series.values[0], series.values[-1]))
+        first, last = (_value(float(v)) for v in (series.values[0], series.values[-1]))
         page.unbroken(
             (f"{clean(name):<{column}}  ", "bold"),
             f"{first:>9} ",
@@ -175,14 +181,22 @@ def _curves(page: Page, run: TrainedRun, *, most: int) -> None:
             )
 
 
+def _value(value: float) -> str:
+    return number(value) if math.isfinite(value) else str(value)
+
+
 def _causes(page: Page, run: TrainedRun, *, verbose: bool) -> None:
     page.space()
     page.line((likely(run), "bold"), indent=2)
     for cause in run.causes if verbose else run.causes[:_MOST_CAUSES]:
         page.space()
         page.line((cause.id, "bold"), f" ({cause.score:.2f}): {sentence(cause.what)}", indent=2)
+        symptoms = [f for f in cause.findings if f.rule in run.explained]
         for finding in cause.findings:
-            _finding(page, run, finding, verbose=verbose)
+            if verbose or finding not in symptoms:
+                _finding(page, run, finding, verbose=verbose)
+        if symptoms and not verbose:
+            page.labelled("shows", ", ".join(f.rule for f in symptoms), style="dim", indent=4, column=9)
         if cause.remedy:
             remedy = paragraphs(cause.remedy)
             page.labelled("remedy", *(remedy if verbose else remedy[:1]), style="green", indent=4, column=9)

@@ -9,6 +9,15 @@ from imbalance_doctor.gate import missing_inputs
 
 __all__ = ["RECORD", "unlogged"]
 
+RANKING = frozenset(
+    {
+        "stage", "main_weight", "temperature", "tau_eff", "threshold", "pool_size", "pool_positives",
+        "queue_fill", "queue_positives", "queue_score_mean", "queue_score_std", "queue_age", "band_neg_count",
+        "grad_pos_count", "rank_loss_std", "rank_loss_min", "rank_loss_max",
+    }
+)  # fmt: skip
+"""Series that only runs with a ranking loss have."""
+
 RECORD: dict[str, str] = {
     "loss": 'log["loss"] = loss.item()',
     "gradient_norm": 'log["grad_norm"] = nn.utils.clip_grad_norm_(model.parameters(), math.inf).item()',
@@ -23,6 +32,10 @@ RECORD: dict[str, str] = {
     "loss_zero_share": 'log["loss_zero"] = float(loss.item() == 0)',
     "predicted_positive_share": 'log["predicted_positive_share"] = (logits > 0).float().mean().item()',
     "prevalence": 'log["prevalence"] = (targets == 1).float().mean().item()',
+    "stage": 'log["stage"] = 0 if warming_up else 2',
+    "pool_size": 'log["pool_size"] = len(targets) + min(rows_so_far, queue_size)',
+    "pool_positives": 'log["pool_positives"] = positives_of_the_last(pool_size)',
+    "queue_fill": 'log["queue_fill"] = min(rows_so_far, queue_size)',
     "temperature": 'log["temperature"] = criterion.temperature',
     "average_precision": 'log["val_average_precision"] = average_precision_score(targets, scores)',
     "roc_auc": 'log["val_roc_auc"] = roc_auc_score(targets, scores)',
@@ -32,13 +45,15 @@ RECORD: dict[str, str] = {
 }
 
 
-def unlogged(unknown: Iterable[Unknown], *, most: int) -> list[tuple[str, int, str]]:
+def unlogged(unknown: Iterable[Unknown], *, ranking: bool, most: int) -> list[tuple[str, int, str]]:
     """Return the series that rules wait for, those that most rules want first.
 
     Parameters
     ----------
     unknown
         Rules that could not be checked.
+    ranking
+        Whether a run may use a ranking loss: else what only those log is left out.
     most
         How many to return.
 
@@ -51,6 +66,6 @@ def unlogged(unknown: Iterable[Unknown], *, most: int) -> list[tuple[str, int, s
     wanted = [
         (name.removeprefix("log."), count)
         for name, count in missing_inputs(unknown)
-        if name.startswith("log.")
+        if name.startswith("log.") and (ranking or name.removeprefix("log.") not in RANKING)
     ]
     return [(name, count, RECORD.get(name, "")) for name, count in wanted[:most]]

@@ -99,7 +99,7 @@ def test_text_tells_verdict_cause_evidence_remedy_and_what_was_read():
         "run.log: faulty (Keras CSVLogger, epochs 1 to 50)",
         "Cause: minority-overfit, high confidence",
         "error: Validation loss rises from epoch 25 on. [validation-loss-rises; val_loss, epochs 25 to 50]",
-        "warning: A gap. [gap-is-wide (a symptom); val_loss, epochs 25 to 50]",
+        "shows:   gap-is-wide",
         "Stop at epoch 25.",
         "Also found",
         "note: Flat. [rate-is-flat]",
@@ -114,7 +114,9 @@ def test_text_tells_verdict_cause_evidence_remedy_and_what_was_read():
     ):
         assert part in text, part
     assert "why" not in text
-    assert "It learns by heart" in renderer("text")(FULL, verbose=True)
+    verbose = renderer("text")(FULL, verbose=True, width=110)
+    assert "It learns by heart" in verbose
+    assert "warning: A gap. [gap-is-wide (a symptom); val_loss, epochs 25 to 50]" in verbose
 
 
 def test_the_curve_is_marked_where_the_finding_saw_it():
