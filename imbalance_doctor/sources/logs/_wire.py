@@ -7,8 +7,9 @@ from collections.abc import Iterator
 __all__ = ["MalformedMessageError", "fields", "signed", "text", "varints"]
 
 _VARINT, _EIGHT, _SIZED, _FOUR = 0, 1, 2, 5
-_LONGEST_VARINT = 10
+_MORE = 0x80  # the bit that says that a number goes on
 _BITS = 64
+_MASK = 2**_BITS - 1
 
 
 class MalformedMessageError(ValueError):
@@ -30,33 +31,38 @@ def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """
     position, end = 0, len(data)
     while position < end:
-        tag, position = _varint(data, position)
+        tag = data[position]
+        position += 1
+        if tag >= _MORE:
+            tag, position = _varint(data, position - 1)
         kind = tag & 7
-        if kind == _VARINT:
+        if kind == _SIZED:
+            size, position = _varint(data, position)
+        elif kind == _VARINT:
             number, position = _varint(data, position)
             yield tag >> 3, number
             continue
-        if kind == _SIZED:
-            size, position = _varint(data, position)
         elif kind == _FOUR:
             size = 4
         elif kind == _EIGHT:
             size = 8
         else:
             raise MalformedMessageError(f"field kind {kind}")
-        if size > end - position:
-            raise MalformedMessageError("a field reaches past the end")
-        yield tag >> 3, data[position : position + size]
+        start = position
         position += size
+        if position > end:
+            raise MalformedMessageError("a field reaches past the end")
+        yield tag >> 3, data[start:position]
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
     value = shift = 0
-    for byte in data[position : position + _LONGEST_VARINT]:
+    while position < len(data) and shift < _BITS:
+        byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the bit that says more is to come
-            return value & (2**_BITS - 1), position
+        if byte < _MORE:
+            return value & _MASK, position
         shift += 7
     raise MalformedMessageError("an unfinished number")
 

@@ -257,6 +257,25 @@ def test_every_value_written_is_read(tmp_path_factory, points):
     assert sorted(read) == sorted((tag, repr(value)) for tag, value, _ in points)
 
 
+@given(
+    st.text(max_size=150).filter(lambda tag: "\0" not in tag),
+    st.floats(width=32),
+    st.integers(-(2**63), 2**63 - 1),
+    st.booleans(),
+)
+def test_the_short_way_through_an_event_gives_what_the_long_one_does(
+    tmp_path_factory, tag, value, step, stated
+):
+    folder = tmp_path_factory.mktemp("run")
+    place = ((2, step),) if stated else ()
+    summary = (5, c.message((1, c.simple(tag, value))))
+    short = c.message((1, 10.0), *place, summary)
+    long = c.message((1, 10.0), *place, summary, (99, 1))
+    read = [c.parse(Tensorboard, _write(folder, event)).records for event in (short, long)]
+    assert repr(read[0]) == repr(read[1])
+    assert len(read[0]) == bool(tag)
+
+
 def test_broken_bytes_never_raise_anything_but_an_input_error(tmp_path):
     number = ((1, 1), (5, c.Single(0.5)))
     path = _write(
