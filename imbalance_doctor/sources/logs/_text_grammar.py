@@ -23,9 +23,11 @@ __all__ = ["Line", "Place", "Slot", "is_metric", "number", "read_line", "relieve
 How = Literal["number", "percent", "ratio", "missing", "fixed"]
 Span = tuple[int, int]
 
-_LONGEST = 200_000  # characters of one line that are looked at
+_LONGEST = 20_000  # characters of one line that are looked at
+_LONGEST_HISTORY = 200_000  # ... where it may hold a list of values
 _LONGEST_GAP = 120  # characters in front of a number in which its name is sought
 _LONGEST_LIST = 100_000
+_LONGEST_STATEMENT = 300
 _MOST_SLOTS = 500
 _SHORT = 60  # characters of a line that is but a heading
 _EARLY = 80  # characters in which a line names the class it is about
@@ -55,8 +57,8 @@ _NOISE = re.compile(
   | (?<!\d)\d{{8}}[_\sT-]\d{{6}}(?!\d)
   | (?<![\d/.])\d{{1,2}}[/-]\d{{1,2}}(?:[/-]\d{{2,4}})?\s+\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:[.,]\d+)?
   | \b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\s+)?{_MONTH}\s+\d{{1,2}}\s+\d{{1,2}}:\d{{2}}:\d{{2}}(?:\s+[A-Z]{{3,4}})?(?:\s+\d{{4}})?
-  | \b(?:eta|elapsed|remaining)\b\W{{0,3}}\d+\s*days?,?
-  | (?<![\w.,:])\d+\s*days?,\s*(?=\d)
+  | \b(?:eta|elapsed|remaining)\b\W{{0,3}}\d+\s{{0,12}}days?,?
+  | (?<![\w.,:])\d+\s{{0,12}}days?,\s{{0,12}}(?=\d)
   | (?<![\w.:])\d{{1,3}}:\d{{2}}(?::\d{{2}})?(?:[.,]\d+)?(?![\d:]*\w)
     # a number with a unit is a time, a rate or a size
   | (?<![\w.,])\d[\d.,]*\s?(?:it/s|s/it|iters?/s\w*|[mu]?s/\w+|samples?/s\w*|imgs?/s\w*|images/s\w*|tok\w*/s\w*
@@ -68,17 +70,17 @@ _NOISE = re.compile(
 )
 _LEVEL = re.compile(r"\b(?:INFO|DEBUG|WARNING|WARN|ERROR|CRITICAL|NOTICE|TRACE)\b")
 _LOGGER = re.compile(r"(?<!\S)[A-Za-z_]\w*(?:[.|][\w<>]+)*(?::[\w<>]+)?[:@]\d+\]?(?=[\s:]|$)")
-_BAR = re.compile(r"\d+%\|[^|]{0,200}\|\s*[\d.]+\w?(?:/[\d.]+\w?)?|\d+it(?=\s*\[)")
+_BAR = re.compile(r"\d+%\|[^|]{0,200}\|\s{0,12}[\d.]+\w?(?:/[\d.]+\w?)?|\d+it(?=\s{0,12}\[)")
 _RANGE = re.compile(r"(?<=[@_ (\[])\[?(?:IoU=)?(?:\d?\.\d+)(?::(?:\d?\.\d+))+(?:-\d?\.\d+)?\]?")
 
 _RANK = re.compile(
-    r"^\W{0,3}(?:\[?\s*(?:global |local )?(?:rank|default|gpu|worker|proc(?:ess)?)[ :_#-]?(\d{1,5})\s*\]?\s*[:|\]>]"
+    r"^\W{0,3}(?:\[?\s{0,12}(?:global |local )?(?:rank|default|gpu|worker|proc(?:ess)?)[ :_#-]?(\d{1,5})\s{0,12}\]?\s{0,12}[:|\]>]"
     r"|\(\w[\w .:-]*?pid=(\d{1,9})[^)]{0,60}\)|\[(\d{1,4})\]:\s|\w[\w.-]*-\d+:(\d{1,4})\s)",
     re.IGNORECASE,
 )
 _GROUP = re.compile(
-    r"(?<![\w/.])(fold|client|trial|split)(?:\s*(?:no\.?|number|id|idx))?\s*[:=#\[(-]{0,2}\s*(\d{1,5})(?:\s*(?:/|of)\s*(\d+))?"
-    r"(?!\s*\.\d|\w)",
+    r"(?<![\w/.])(fold|client|trial|split)(?:\s{0,12}(?:no\.?|number|id|idx))?\s{0,12}[:=#\[(-]{0,2}\s{0,12}(\d{1,5})(?:\s{0,12}(?:/|of)\s{0,12}(\d+))?"
+    r"(?!\s{0,12}\.\d|\w)",
     re.IGNORECASE,
 )
 _PHASES = {
@@ -94,7 +96,7 @@ _PHASE = re.compile(
     re.IGNORECASE,
 )
 _STATED_PHASE = re.compile(
-    r"""(?<![\w])['"]?(?:mode|phase|split|stage|subset|_type)['"]?\s*[:=,\s]\s*['"]?(train|val|valid|validation|eval|dev|test)""",
+    r"""(?<![\w])['"]?(?:mode|phase|split|stage|subset|_type)['"]?\s{0,12}[:=,\s]\s{0,12}['"]?(train|val|valid|validation|eval|dev|test)""",
     re.IGNORECASE,
 )
 _BOXED_PHASE = re.compile(r"[(\[](train|val|valid|validation|eval|dev|test)[)\]]", re.IGNORECASE)
@@ -104,8 +106,8 @@ _SECTION = re.compile(
     re.IGNORECASE,
 )
 _CLASS = re.compile(
-    r"(?<![\w/.])(?<!per )(?<!each )(?:class|label|cls)(?:\s*(?:id|idx|no\.?|name))?\s*[:=#]?\s*"
-    r"(?:\[\s*(?P<boxed>[^\]\[,]{1,40}?)\s*\]|(?P<number>\d{1,4})(?![\d.])|'(?P<quoted>[^']{1,40})')",
+    r"(?<![\w/.])(?<!per )(?<!each )(?:class|label|cls)(?:\s{0,12}(?:id|idx|no\.?|name))?\s{0,12}[:=#]?\s{0,12}"
+    r"(?:\[\s{0,12}(?P<boxed>[^\]\[,]{1,40}?)\s{0,12}\]|(?P<number>\d{1,4})(?![\d.])|'(?P<quoted>[^']{1,40})')",
     re.IGNORECASE,
 )
 
@@ -144,11 +146,11 @@ _NOT_PLACE = frozenset(
         "nb_of",
     ]
 )
-_OPEN = r"['\"]?\s*(?:[:=#]|:\s*=|-)?\s*['\"]?[\[(]?\s*"
-_OF = r"(?:\s*(?:/|of)\s*(?P<of>\d+))?"
+_OPEN = r"['\"]?\s{0,12}(?:[:=#]|:\s{0,12}=|-)?\s{0,12}['\"]?[\[(]?\s{0,12}"
+_OF = r"(?:\s{0,12}(?:/|of)\s{0,12}(?P<of>\d+))?"
 _EPOCH = re.compile(
     r"(?<![\w/\\.-])(?P<word>epochs?|epoche|época|эпоха|ep|cur(?:rent)?_epoch|trainer/epoch|round|轮次|第|回合)"
-    r"(?:[_ ](?:no\.?|num(?:ber)?|idx|index|end|id))?\s*(?:[(\[](?:train|val|valid|eval|test)[)\]])?"
+    r"(?:[_ ](?:no\.?|num(?:ber)?|idx|index|end|id))?\s{0,12}(?:[(\[](?:train|val|valid|eval|test)[)\]])?"
     + _OPEN
     + r"(?P<at>\d+(?:\.\d+)?)(?![\w]|\.\w)"
     + _OF,
@@ -165,34 +167,48 @@ _STEP = re.compile(
 _ABSOLUTE = re.compile(r"global|num_updates|total|current")
 _COUNTS_ALL = re.compile(r"global[_ ]?step|num_updates", re.IGNORECASE)
 _BATCHES = re.compile(
-    r"(?<![\w./])(?P<at>\d+)\s*/\s*(?P<of>\d+)\s*(?:batches|steps|iters?|iterations)\b", re.IGNORECASE
+    r"(?<![\w./])(?P<at>\d+)\s{0,12}/\s{0,12}(?P<of>\d+)\s{0,12}(?:batches|steps|iters?|iterations)\b",
+    re.IGNORECASE,
 )
 _AFTER_EPOCH = re.compile(
-    r"\s*[\])]?\s*[,:|-]?\s*(?:[\[(]\s*(?P<at>\d+)\s*/\s*(?P<of>\d+)(?:\s*\(\s*\d+\.?\d*%\s*\))?\s*[\])]"
-    r"|(?<=[:|\s])(?P<at2>\d+)\s*/\s*(?P<of2>\d+)(?=\s))"
+    r"\s{0,12}[\])]?\s{0,12}[,:|-]?\s{0,12}(?:[\[(]\s{0,12}(?P<at>\d+)\s{0,12}/\s{0,12}(?P<of>\d+)(?:\s{0,12}\(\s{0,12}\d+\.?\d*%\s{0,12}\))?\s{0,12}[\])]"
+    r"|(?<=[:|\s])(?P<at2>\d+)\s{0,12}/\s{0,12}(?P<of2>\d+)(?=\s))"
 )
-_BOXED = re.compile(r"[\[(]\s*(?P<at>\d+)\s*/\s*(?P<of>\d+)(?:\s*\(\s*\d+\.?\d*%\s*\))?\s*[\])]")
-_TWO_BOXES = re.compile(r"\[\s*(\d+)\s*/\s*(\d+)\s*\]\s*\[\s*(\d+)\s*/\s*(\d+)\s*\]")
-_NUMBERED_PASS = re.compile(r"(?<![\w.])Train(?:ing)?:?\s+(?P<at>\d{1,6})\s*(?=\[\s*\d+/\d+)")
-_PAIR = re.compile(r"^\W*[\[(]\s*(\d+)\s*,\s*(\d+)\s*[\])]\s*:?\s*(?=\w*\s?loss)", re.IGNORECASE)
-_BOOSTING = re.compile(r"^\s*(?:\[(?P<at>\d+)\](?=[\t ])|(?P<at2>\d+):\s(?=\s*(?:learn|test|train)))")
-_LEADING_RATIO = re.compile(r"^\W*(?P<at>\d+)\s*/\s*(?P<of>\d+)(?=\s)")
+_BOXED = re.compile(
+    r"[\[(]\s{0,12}(?P<at>\d+)\s{0,12}/\s{0,12}(?P<of>\d+)(?:\s{0,12}\(\s{0,12}\d+\.?\d*%\s{0,12}\))?\s{0,12}[\])]"
+)
+_TWO_BOXES = re.compile(
+    r"\[\s{0,12}(\d+)\s{0,12}/\s{0,12}(\d+)\s{0,12}\]\s{0,12}\[\s{0,12}(\d+)\s{0,12}/\s{0,12}(\d+)\s{0,12}\]"
+)
+_NUMBERED_PASS = re.compile(r"(?<![\w.])Train(?:ing)?:?\s+(?P<at>\d{1,6})\s{0,12}(?=\[\s{0,12}\d+/\d+)")
+_PAIR = re.compile(
+    r"^\W*[\[(]\s{0,12}(\d+)\s{0,12},\s{0,12}(\d+)\s{0,12}[\])]\s{0,12}:?\s{0,12}(?=\w*\s?loss)",
+    re.IGNORECASE,
+)
+_BOOSTING = re.compile(
+    r"^\s{0,12}(?:\[(?P<at>\d+)\](?=[\t ])|(?P<at2>\d+):\s(?=\s{0,12}(?:learn|test|train)))"
+)
+_LEADING_RATIO = re.compile(r"^\W*(?P<at>\d+)\s{0,12}/\s{0,12}(?P<of>\d+)(?=\s)")
 
 _COCO = re.compile(
-    r"Average (?:Precision|Recall)\s*\((?P<kind>A[PR])\)\s*@\[\s*IoU=(?P<iou>[\d.:]+)\s*\|\s*area=\s*(?P<area>\w+)\s*\|"
-    r"\s*maxDets=\s*(?P<dets>\d+)\s*\]\s*=\s*(?P<at>-?\d+\.?\d*|nan)"
+    r"Average (?:Precision|Recall)\s{0,12}\((?P<kind>A[PR])\)\s{0,12}@\[\s{0,12}IoU=(?P<iou>[\d.:]+)\s{0,12}\|\s{0,12}area=\s{0,12}(?P<area>\w+)\s{0,12}\|"
+    r"\s{0,12}maxDets=\s{0,12}(?P<dets>\d+)\s{0,12}\]\s{0,12}=\s{0,12}(?P<at>-?\d+\.?\d*|nan)"
 )
 
 _ACCURACY_OF = re.compile(
-    rf"(?P<key>accuracy|error|loss) of (?:the )?[\w -]{{1,40}}? on (?:the )?[\d,]+ (?P<phase>test|val\w*|train\w*) \w+\s*[:=]\s*"
-    rf"(?P<at>{NUMBER})\s*(?P<percent>%?)",
+    rf"(?P<key>accuracy|error|loss) of (?:the )?[\w -]{{1,40}}? on (?:the )?[\d,]+ (?P<phase>test|val\w*|train\w*) \w+\s{{0,12}}[:=]\s{{0,12}}"
+    rf"(?P<at>{NUMBER})\s{{0,12}}(?P<percent>%?)",
     re.IGNORECASE,
 )
-_NAME_BESIDE = re.compile(rf"^\W*[|]\s*(?P<key>[^|]*[^\W\d][^|]*?)\s*\|\s*(?P<at>{NUMBER}|nan|inf)\s*\|?\s*$")
-_TRAIN_AND_VAL = re.compile(r"\(?(?<![a-z])(train\w*|tr)\s*[/|]\s*(val\w*|test|dev)\)?", re.IGNORECASE)
+_NAME_BESIDE = re.compile(
+    rf"^\W*[|]\s{{0,12}}(?P<key>[^|]*[^\W\d][^|]*?)\s{{0,12}}\|\s{{0,12}}(?P<at>{NUMBER}|nan|inf)\s{{0,12}}\|?\s{{0,12}}$"
+)
+_TRAIN_AND_VAL = re.compile(
+    r"\(?(?<![a-z])(train\w*|tr)\s{0,12}[/|]\s{0,12}(val\w*|test|dev)\)?", re.IGNORECASE
+)
 _DARKNET = re.compile(
-    rf"^\s*(?:\([^()]*\)\s*)?(?P<step>\d+)(?:/\d+)?:\s*(?P<loss>{NUMBER}|-?nan),\s*(?P<mean>{NUMBER}|-?nan) avg(?: loss)?,"
-    rf"\s*(?P<rate>{NUMBER}) rate"
+    rf"^\s{{0,12}}(?:\([^()]*\)\s{{0,12}})?(?P<step>\d+)(?:/\d+)?:\s{{0,12}}(?P<loss>{NUMBER}|-?nan),\s{{0,12}}(?P<mean>{NUMBER}|-?nan) avg(?: loss)?,"
+    rf"\s{{0,12}}(?P<rate>{NUMBER}) rate"
 )
 
 _METRIC = re.compile(
@@ -205,7 +221,7 @@ _METRIC = re.compile(
 )
 _SETTINGS = re.compile(
     r"\b(?:Namespace|\w*Config|TrainingArguments|Arguments|Trainer|Sequential|ModuleList|Parameter Group \d+|AdamW?|SGD)\("
-    r"|^\s*\(\w+\): \w+\(|^\W*(?:hyper-?parameters?|args|arguments|config(?:uration)?|options|settings)\W",
+    r"|^\s{0,12}\(\w+\): \w+\(|^\W*(?:hyper-?parameters?|args|arguments|config(?:uration)?|options|settings)\W",
     re.IGNORECASE,
 )
 _OVERFLOW = re.compile(r"overflow", re.IGNORECASE)
@@ -220,7 +236,7 @@ _KEY = re.compile(rf"{_KEY_WORD}(?: {{1}}(?:{_KEY_WORD}|\([^()]{{1,20}}\))){{0,4
 _HARD = re.compile(r"[,;|\t{}<>\"，；、。：]|\s{2,}|\s[-–—•*>]+\s|[:=→]\s|[\])](?=\s)|'s?,\s")
 _PARENTHESES = re.compile(r"\([^()]*\)")
 _ECHO = re.compile(r"\b(?:best|better|improved?|highest|lowest|record|saved?|saving)\b", re.IGNORECASE)
-_NESTED = re.compile(r":\s*\{")
+_NESTED = re.compile(r":\s{0,12}\{")
 _FILE = re.compile(r"[\\/].*\.\w{1,5}$|\.(?:py|cpp|cc|cu|c|h|so|js)$")
 _NO_KEYS = frozenset(
     {"cuda", "v_num", "device", "line", "pid", "port", "errno", "exitcode", "rank", "local_rank", "seed"}
@@ -347,7 +363,7 @@ def read_line(text: str) -> Line:
     """
     line = Line()
     if len(text) > _LONGEST:
-        text = text[:_LONGEST]
+        text = text[: _LONGEST_HISTORY if "[" in text[:_LONGEST] else _LONGEST]
     coco = _COCO.search(text)
     if coco:
         _read_coco(coco, line)
@@ -357,7 +373,7 @@ def read_line(text: str) -> Line:
         _read_darknet(darknet, line)
         return line
     for pattern in (_ACCURACY_OF, _NAME_BESIDE):
-        stated = pattern.search(text)
+        stated = pattern.search(text) if len(text) < _LONGEST_STATEMENT else None
         if stated:
             _read_stated(stated, line)
             return line
@@ -555,7 +571,7 @@ def _take_step(work: str, line: Line) -> str:  # noqa: C901
     line.inner = chosen["of"] is not None and not line.absolute
     start, end = chosen.span()
     if "/" in chosen[0] or not named:
-        trailing = re.compile(r"\s*[\[(]\s*\d+\.?\d*\s*%\s*[\])]").match(work, end)
+        trailing = re.compile(r"\s{0,12}[\[(]\s{0,12}\d+\.?\d*\s{0,12}%\s{0,12}[\])]").match(work, end)
         end = trailing.end() if trailing else end
     return _erase(work, start, end)
 
@@ -759,7 +775,7 @@ def _read_value(work: str, found: re.Match[str], key: str, key_span: Span, line:
     if rest.lstrip(" '\"")[:1] == "%":
         line.slots.append(Slot(key, value / 100, "percent", found.span(), key_span))
         return end
-    of = re.match(r"\s*[/|]\s*(\d[\d,]*(?:\.\d+)?)(?![\w.])", rest)
+    of = re.match(r"\s{0,12}[/|]\s{0,12}(\d[\d,]*(?:\.\d+)?)(?![\w.])", rest)
     if of:
         total = number(of[1])
         both = _TRAIN_AND_VAL.search(key)

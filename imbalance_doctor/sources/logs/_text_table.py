@@ -18,7 +18,7 @@ _RATIO = re.compile(r"(\d+)/(\d+)", re.ASCII)
 _PREFIX = re.compile(
     r"^.{0,120}?\bcopypaste: |^\W{0,2}\d[\d/:.,T -]{6,30}.{0,80}?\b(?:INFO|DEBUG|WARNING)\b[\s\]:>|-]*(?=\S)"
 )
-_BAR = re.compile(r":?\s*(?<![\d.])(?P<share>\d{1,3})%(?:\||\s+(?=\d+/\d+\s)).*$")
+_BAR = re.compile(r"(?<![\d.])(?P<share>\d{1,3})%(?:\||\s{1,80}(?=\d{1,18}/\d{1,18}\s)).*$")
 _WIDE = re.compile(r"\s{2,}|\t")
 _NAME = re.compile(r"[^\W\d_]|^$|^#$")
 _VALUE_LIKE = re.compile(r"(?<![\w@.:/(-])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.:])", re.ASCII)
@@ -66,7 +66,7 @@ class Table:
 
     def read(self, text: str) -> Row | None:
         """Read a row below this header; None when the line is none."""
-        text = _BAR.sub("", _PREFIX.sub("", text))
+        text = _without_bar(text)
         cells = _split(text, self.separator)
         if self.report:
             return self._read_report(cells)
@@ -132,7 +132,7 @@ def read_header(text: str, above: str = "") -> Table | None:  # noqa: C901, PLR0
     above
         The line before: some consoles set a column name in two lines.
     """
-    text = _BAR.sub("", _PREFIX.sub("", text)).rstrip(": ")
+    text = _without_bar(text).rstrip(": ")
     separator = _separator_of(text)
     names = _split(text, separator)
     if separator == "|" and _separator_of(above) == "|":
@@ -175,6 +175,12 @@ def is_numeric_row(cells: list[str]) -> bool:
     filled = [c for c in cells if c]
     numeric = sum(_cell(c, "") is not None or _RATIO.fullmatch(c) is not None for c in filled)
     return numeric >= 2 and numeric >= _NUMERIC_SHARE * len(filled)  # noqa: PLR2004
+
+
+def _without_bar(text: str) -> str:
+    text = _PREFIX.sub("", text)
+    bar = _BAR.search(text)
+    return text[: bar.start()].rstrip(": ") if bar else text
 
 
 def _detector_names(names: list[str], phase: Phase) -> list[str]:

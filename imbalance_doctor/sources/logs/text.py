@@ -48,7 +48,8 @@ _DROP = b"0123456789.+-eE #\t" + "█▏▎▍▌▋▊▉━╸╺─".encode()
 _TOKEN = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _BAR_COUNT = re.compile(rb"%\|[^|]{0,400}\|\s*([\d.]+)[kMG]?/([\d.]+)")
 _STEP_BAR = re.compile(
-    rb"^[^\w\[]*(?:\x1b?\[[0-9;]*m|\s)*(\d+)/(\d+)(?:\x1b?\[[0-9;]*m|\s)*(?:\[[=>.\s-]|[^\x00-\x7f]|\x1b|=|\[\d+m)"
+    rb"^[^\w\[]{0,40}(?:\x1b?\[[0-9;]*m|\s){0,40}(\d{1,18})/(\d{1,18})(?:\x1b?\[[0-9;]*m|\s){0,20}"
+    rb"(?:\[[=>.\s-]|[^\x00-\x7f]|\x1b|=|\[\d+m)"
 )
 _HAS_DIGIT = re.compile(r"\d|nan|inf|n/a", re.IGNORECASE)
 _LETTERS = re.compile(rb"[a-zA-Z\x80-\xff]")
