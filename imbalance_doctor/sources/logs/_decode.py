@@ -130,6 +130,13 @@ class Lines:
     After `FULL` lines of one shape every second is kept, then every fourth, and so on: no curve needs more
     points. What is rare is kept whole: other columns, words, NaN. The last line is always kept.
 
+    Parameters
+    ----------
+    file
+        The log.
+    separator
+        Of the cells of a table: lines that leave other cells empty are of another shape.
+
     Attributes
     ----------
     number
@@ -138,7 +145,8 @@ class Lines:
         Lines left out so far.
     """
 
-    def __init__(self, file: LogFile) -> None:
+    def __init__(self, file: LogFile, separator: str = "") -> None:
+        self._separator = separator.encode()
         self.number = 0
         self.skipped = 0
         self._file = file
@@ -158,6 +166,8 @@ class Lines:
     def _some(self) -> Iterator[str]:
         encoding = self._encoding.removesuffix("-sig")
         seen = self._seen
+        separator = self._separator
+        twice = separator * 2
         number = 0
         last = b""
         with open_log(self._file) as stream:
@@ -166,6 +176,8 @@ class Lines:
                 for line in iter(read, b""):
                     number += 1
                     shape = line.translate(None, _DIGITS)
+                    if separator and (twice in line or line.rstrip().endswith(separator)):
+                        shape += bytes(map(bool, line.rstrip().split(separator)))
                     count = seen.get(shape, 0)
                     if count >= FULL and count % (2 << (count // FULL).bit_length() - 1):
                         seen[shape] = count + 1

@@ -35,6 +35,7 @@ _DEEPEST = 8
 _MOST_PARTS = 20_000
 _MOST_NUMBERS = 20_000_000
 _WIDEST = 64
+_LONGEST_NAME = 80
 _ENOUGH = 2
 _WALL_CLOCK = 1e9
 _TRIPLE = 3  # time, step, value
@@ -204,7 +205,7 @@ def _walk(value: Any, path: tuple[str, ...], group: str, found: _Found, depth: i
 
 
 def _walk_dict(value: dict[Any, Any], path: tuple[str, ...], group: str, found: _Found, depth: int) -> None:
-    numbered = {key: _NUMBERED.fullmatch(str(key)) for key in value}
+    numbered = {key: _NUMBERED.fullmatch(str(key)[:_LONGEST_NAME]) for key in value}
     if len(value) >= _ENOUGH and all(numbered.values()):
         ordered = sorted(value, key=lambda key: int(numbered[key][2][:18]))  # type: ignore[index]
         word = normal(next(iter(numbered.values()))[1]) if value else ""  # type: ignore[index]

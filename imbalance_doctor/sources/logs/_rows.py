@@ -120,6 +120,8 @@ _MOST_KEYS = 4_096
 _DEEPEST = 8
 _LONGEST_LIST = 64
 _LONGEST_NAME = 80
+_LONGEST_KEY = 200
+_FARTHEST = 1e15
 _MOST_RANKS = 65_536
 
 
@@ -135,6 +137,8 @@ def is_metric(key: str) -> bool:
     >>> is_metric("val/box_loss"), is_metric("metrics/mAP50-95(B)"), is_metric("petal width")
     (True, True, False)
     """
+    if len(key) > _LONGEST_KEY:
+        return False
     spellings = (normal(key), _JOINS.sub("_", key.lower()))
     return any(_METRIC.search(spelling) for spelling in spellings) or canonical(key) is not None
 
@@ -239,7 +243,7 @@ def place(value: Any) -> tuple[float | None, float | None]:
     """
     plain = number(value)
     if plain is not None:
-        return (plain, None) if math.isfinite(plain) else (None, None)
+        return (plain, None) if abs(plain) < _FARTHEST else (None, None)
     found = _PLACE.fullmatch(value.strip()) if isinstance(value, str) and len(value) < _LONGEST_NAME else None
     if found is None:
         return None, None
@@ -456,8 +460,6 @@ class Rows:
         return phase, ", ".join(groups), rank
 
     def _place(self, value: Any, hint: str) -> float | None:
-        if type(value) is int:
-            return float(value)
         at, total = place(value)
         self._hint(hint, total)
         return at

@@ -307,7 +307,7 @@ def _yolo_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[st
 def _wandb_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[str, str]]]:
     columns = [(i, found) for i, name in enumerate(layout.header) if (found := _WANDB.fullmatch(name))]
     kept = [(i, found["run"], found["key"]) for i, found in columns if not found["bound"]]
-    for line, row in _split(Lines(file), layout):
+    for line, row in _split(Lines(file, layout.separator), layout):
         for i, run, key in kept:
             if i < len(row) and row[i].strip():
                 yield line, {layout.header[0]: row[0], "run": run, key: row[i]}
@@ -317,7 +317,7 @@ def _board_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[s
     run, _, tag = Path(file.name).stem.rpartition("-tag-")
     phase = next((word for word in re.split(r"[-_/]", run) if phase_of(word)), "")
     columns = [normal(name) for name in layout.header]
-    for line, row in _split(Lines(file), layout):
+    for line, row in _split(Lines(file, layout.separator), layout):
         named = dict(zip(columns, row, strict=False))
         if "value" in named and number(named["value"]) is not None:
             yield line, {"step": named["step"], "split": phase, tag: named["value"]}
@@ -325,7 +325,7 @@ def _board_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[s
 
 def _transposed_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[str, str | int]]]:
     columns: dict[str, list[str]] = {}
-    for _, row in _split(Lines(file), layout):
+    for _, row in _split(Lines(file, layout.separator), layout):
         if row and row[0].strip() in layout.header and len(columns) < _MOST_TRANSPOSED:
             columns[row[0].strip()] = row[1:]
     for i in range(max(map(len, columns.values()), default=0)):
@@ -337,7 +337,7 @@ class _Plain:
     """Reads rows under their header; the header may come again, alike or changed."""
 
     def __init__(self, file: LogFile, layout: _Layout, parsed: Parsed, rows: Rows) -> None:
-        self._lines = Lines(file)
+        self._lines = Lines(file, layout.separator)
         self._layout, self._parsed, self._rows = layout, parsed, rows
         self._clock = Clock()
         self._run = 1
