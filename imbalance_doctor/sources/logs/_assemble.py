@@ -9,10 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 from imbalance_doctor.evidence import Axis, Phase, Series, TrainingLog
-from imbalance_doctor.sources.logs._keys import ABSOLUTE, CURVES, SHARES, STAND_IN, Named, canonical, override
+from imbalance_doctor.sources.logs._keys import (
+    ABSOLUTE,
+    CURVES,
+    SHARES,
+    STAND_IN,
+    Named,
+    Place,
+    canonical,
+    override,
+    phase_of_file,
+)
 from imbalance_doctor.sources.logs.base import Options, Parsed, Record
 
 if TYPE_CHECKING:
@@ -58,6 +70,8 @@ class Assembled:
         As in `base.LogReading`.
     thin
         What was understood, but too short to be a series, with the number of values.
+    instead
+        What the log is, where its records themselves show that it holds no course.
     """
 
     runs: tuple[TrainingLog, ...]
@@ -65,6 +79,7 @@ class Assembled:
     ignored: tuple[str, ...]
     notes: tuple[str, ...] = ()
     thin: Mapping[str, int] = field(default_factory=dict)
+    instead: str = ""
 
 
 class _Key(NamedTuple):
@@ -228,6 +243,11 @@ class _Stream:
 def assemble(parsed: Parsed, options: Options, source: str) -> Assembled:
     """Read all records of a log, and make runs of them.
 
+    Parameters
+    ----------
+    source
+        Name of the file; ``test_error.tsv`` says whose values it holds.
+
     Raises
     ------
     InputError
@@ -236,59 +256,71 @@ def assemble(parsed: Parsed, options: Options, source: str) -> Assembled:
     given = override(options.keys)
     streams = _collect(parsed.records, given)
     notes: list[str] = []
-    names = _Naming(given, streams).resolve(notes)
-    runs: list[TrainingLog] = []
-    thin: dict[str, int] = {}
-    short = 0
+    names = _Naming(given, streams).resolve(phase_of_file(PurePath(source).name), notes)
     groups: dict[str, dict[str, _Stream]] = {}
     for (group, rank), stream in streams.items():
         groups.setdefault(group, {})[rank] = stream
+    single = ""
     if len(groups) > 1 and all(_longest(ranks.values()) == 1 for ranks in groups.values()):
-        notes.append(
-            f"each of {len(groups):,} groups ({next(iter(groups))}, ...) has one value, not a course"
-        )
-        groups = {}
-    for group, ranks in groups.items():
-        stream, others = _base(ranks)
-        found = _runs(stream, others, names, parsed, group)
-        for run, long_enough in found:
-            if long_enough:
-                runs.append(run)
-            else:
-                short += 1
-                for series in (s for s in run.series if s.name in CURVES):
-                    thin[series.key] = max(thin.get(series.key, 0), len(series))
-    several = len(runs) > 1
-    if several and short:
-        notes.append(f"{short} more with fewer than {FEWEST} values were left out")
-    runs = [
-        replace(
-            run,
-            name=_run_name(run.name, i, several=several, alone=_alone(runs, run.name)),
-            source=source,
-            crash=parsed.crash if i == len(runs) - 1 else "",
-        )
-        for i, run in enumerate(runs)
+        single = f"results with one value for each of {len(groups):,} groups ({next(iter(groups))}, ...)"
+    found = [
+        run
+        for group, ranks in groups.items()
+        for run in _runs(*_base(ranks), names, parsed, group)
+        if not single
     ]
-    counts: dict[str, int] = {}
-    for stream in streams.values():
-        for key, count in stream.ignored.items():
-            counts[key] = counts.get(key, 0) + count
-        for which, column in stream.columns.items():
-            counts[which.key] = counts.get(which.key, 0) + column.count
-    used = {s.key for run in runs for s in run.series}
-    known = {
-        which.key: str(named)
-        for which, named in names.items()
-        if which.key in used or (not runs and which.key in thin)
-    }
+    runs = [run for run in found if any(len(s) >= FEWEST and s.name in CURVES for s in run.series)]
+    if runs and len(runs) < len(found):
+        notes.append(f"{len(found) - len(runs)} more with fewer than {FEWEST} values were left out")
+    if len(streams) >= _MOST_STREAMS:
+        notes.append(f"more than {_MOST_STREAMS:,} groups or ranks: the others were left out")
+    thin: dict[str, int] = {}
+    for series in (s for run in found for s in run.series if s.name in CURVES and not runs):
+        thin[series.key] = max(thin.get(series.key, 0), len(series))
+    counts = _counts(streams.values())
+    known = _known(names, {s.key for run in runs for s in run.series} or set(thin))
     ignored = sorted((k for k in counts if k not in known), key=lambda k: -counts[k])
     missing = [key for key in given if key not in counts]
     if missing:
         notes.append(f"--map: the log has no key '{missing[0]}'")
     return Assembled(
-        runs=tuple(runs), keys=known, ignored=tuple(ignored[:_MOST_IGNORED]), notes=tuple(notes), thin=thin
+        runs=tuple(_labelled(runs, source, parsed.crash)),
+        keys=known,
+        ignored=tuple(ignored[:_MOST_IGNORED]),
+        notes=tuple(notes),
+        thin=thin,
+        instead=single,
     )
+
+
+def _counts(streams: Iterable[_Stream]) -> dict[str, int]:
+    """Return how many values every key has, understood or not."""
+    counts: dict[str, int] = {}
+    for stream in streams:
+        for key, count in stream.ignored.items():
+            counts[key] = counts.get(key, 0) + count
+        for which, column in stream.columns.items():
+            counts[which.key] = counts.get(which.key, 0) + column.count
+    return counts
+
+
+def _known(names: Mapping[_Key, Named], used: set[str]) -> dict[str, str]:
+    """Return the meanings of the keys that came to use; one key can mean two things in two phases."""
+    known: dict[str, list[str]] = {}
+    for which, named in names.items():
+        if which.key in used and str(named) not in known.setdefault(which.key, []):
+            known[which.key].append(str(named))
+    return {key: ", ".join(meanings) for key, meanings in known.items()}
+
+
+def _labelled(runs: Sequence[TrainingLog], source: str, crash: str) -> Iterator[TrainingLog]:
+    """Yield the runs under names of their own; what ended the log ended its last run."""
+    shared = [run.name for run in runs]
+    for i, run in enumerate(runs):
+        name = run.name
+        if len(runs) > 1 and (not name or shared.count(name) > 1):
+            name = f"{name}, run {i + 1}" if name else f"run {i + 1}"
+        yield replace(run, name=name, source=source, crash=crash if run is runs[-1] else "")
 
 
 def _collect(records: Iterable[Record], given: Mapping[str, Named]) -> dict[tuple[str, str], _Stream]:
@@ -307,16 +339,6 @@ def _collect(records: Iterable[Record], given: Mapping[str, Named]) -> dict[tupl
 
 def _longest(streams: Iterable[_Stream]) -> int:
     return max((column.count for stream in streams for column in stream.columns.values()), default=0)
-
-
-def _alone(runs: Sequence[TrainingLog], name: str) -> bool:
-    return sum(run.name == name for run in runs) == 1
-
-
-def _run_name(group: str, index: int, *, several: bool, alone: bool) -> str:
-    if not several:
-        return group
-    return group if group and alone else " ".join(filter(None, (group and f"{group},", f"run {index + 1}")))
 
 
 def _base(ranks: Mapping[str, _Stream]) -> tuple[_Stream, Mapping[str, _Stream]]:
@@ -356,8 +378,18 @@ class _Naming:
                     named = replace(named, phase=which.phase)
                 self._names[which] = named
 
-    def resolve(self, notes: list[str]) -> dict[_Key, Named]:
-        """Return what every understood key means."""
+    def resolve(self, of_file: Place, notes: list[str]) -> dict[_Key, Named]:
+        """Return what every understood key means.
+
+        Parameters
+        ----------
+        of_file
+            Phase of the whole file where nothing in it says one.
+        """
+        if of_file and not any(named.phase for named in self._names.values()):
+            for which, named in self._names.items():
+                if named.name not in ABSOLUTE:
+                    self._names[which] = replace(named, phase=of_file)
         self._choose_sets()
         self._choose_set_names()
         validated = any(named.phase == "val" and named.name in CURVES for named in self._names.values())
@@ -539,8 +571,8 @@ def _runs(
     names: Mapping[_Key, Named],
     parsed: Parsed,
     group: str,
-) -> Iterator[tuple[TrainingLog, bool]]:
-    """Yield the runs of one group, and whether they are long enough to be judged."""
+) -> Iterator[TrainingLog]:
+    """Yield the runs of one group, however short."""
     columns = {which: column for which, column in stream.columns.items() if which in names}
     if not columns:
         return
@@ -561,8 +593,7 @@ def _runs(
         series = _all_series(columns, others, names, whole, (places, at))
         if not series:
             continue
-        long_enough = any(len(s) >= FEWEST and s.name in CURVES for s in series)
-        log = TrainingLog(
+        yield TrainingLog(
             series=tuple(series),
             axis=axis,
             name=group,
@@ -570,7 +601,6 @@ def _runs(
             hints=hints,
             notes=tuple(notes),
         )
-        yield log, long_enough
 
 
 def _first(places: _Places, piece: _Piece) -> int:
@@ -584,7 +614,7 @@ def _pieces(breaks: Sequence[int], places: _Places) -> tuple[list[_Piece], bool]
     import numpy as np
 
     edges = [-math.inf, *map(float, breaks), math.inf]
-    pieces = [_Piece(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [_Piece(a, b) for a, b in pairwise(edges)]
     sizes = [len(places.cut(piece).order) for piece in pieces]
     if len(pieces) >= _MANY and float(np.median(sizes)) <= _SCRAPS:
         return [_Piece(-math.inf, math.inf)], True

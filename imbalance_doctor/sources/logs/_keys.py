@@ -17,7 +17,7 @@ from typing import Literal
 from imbalance_doctor.errors import InputError, did_you_mean
 from imbalance_doctor.evidence import SERIES
 
-__all__ = ["ABSOLUTE", "CURVES", "SHARES", "STAND_IN", "Named", "canonical", "override"]
+__all__ = ["ABSOLUTE", "CURVES", "SHARES", "STAND_IN", "Named", "canonical", "override", "phase_of_file"]
 
 Place = Literal["train", "val", "test", ""]
 
@@ -28,6 +28,8 @@ STAND_IN = 5
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
+
+_NAMED_TEST = re.compile(r"test[\W_]*(?:error|loss|log|metric|result|acc|history|score)", re.IGNORECASE)
 
 SHARES = _words("""
     accuracy average_precision balanced_accuracy dice f1 false_positive_rate foreground_accuracy iou
@@ -87,6 +89,7 @@ _PHASES: Mapping[str, Place] = {
     "val": "val", "valid": "val", "validation": "val", "validating": "val", "dev": "val", "eval": "val",
     "evaluation": "val", "evaluating": "val", "vali": "val", "valset": "val", "holdout": "val", "oof": "val",
     "test": "test", "testing": "test", "tst": "test", "testset": "test",
+    "predict": "test",
 }  # fmt: skip
 
 # Words that change nothing.
@@ -326,6 +329,19 @@ def canonical(key: str) -> Named | None:
         kind=found.kind,
         dataset=dataset,
     )
+
+
+def phase_of_file(name: str) -> Place:
+    """Return the phase that a file's name states, for logs that hold one phase alone.
+
+    >>> phase_of_file("test_error.tsv"), phase_of_file("val.log"), phase_of_file("test.log")
+    ('test', 'val', '')
+    """
+    words = [found.group() for found in re.finditer(r"[a-z]+", _CAMEL.sub(" ", name).lower())]
+    phases = {_PHASES[word] for word in words if word in _PHASES}
+    if phases == {"val"}:
+        return "val"
+    return "test" if phases == {"test"} and _NAMED_TEST.search(name) else ""
 
 
 def override(keys: Mapping[str, str]) -> dict[str, Named]:

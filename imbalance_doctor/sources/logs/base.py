@@ -58,10 +58,43 @@ _NOT_UTF8_TEXT = 0.1  # share of control characters above which text in 16 bits 
 
 # In folders only what may be a log by its name is looked at: the others are many, and large.
 _SUFFIXES = frozenset(
-    ["", ".log", ".txt", ".out", ".err", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".pkl", ".pickle", ".wandb", ".db", ".sqlite", ".sqlite3", ".zip", ".gz", ".bz2", ".xz", ".history"]
+    [
+        "",
+        ".log",
+        ".txt",
+        ".out",
+        ".err",
+        ".csv",
+        ".tsv",
+        ".json",
+        ".jsonl",
+        ".ndjson",
+        ".pkl",
+        ".pickle",
+        ".wandb",
+        ".db",
+        ".sqlite",
+        ".sqlite3",
+        ".zip",
+        ".gz",
+        ".bz2",
+        ".xz",
+        ".history",
+    ]
 )
 _SKIPPED = frozenset(
-    ["node_modules", "__pycache__", "site-packages", ".git", ".venv", "venv", "src", "weights", "checkpoints", "images"]
+    [
+        "node_modules",
+        "__pycache__",
+        "site-packages",
+        ".git",
+        ".venv",
+        "venv",
+        "src",
+        "weights",
+        "checkpoints",
+        "images",
+    ]
 )
 _MARK = "tfevents"
 _SAME_VALUES = 0.8
@@ -469,7 +502,7 @@ def _read_with(
         ignored=assembled.ignored,
         templates=tuple(parsed.templates),
         unread=parsed.unread,
-        instead=parsed.instead,
+        instead=parsed.instead or assembled.instead,
         notes=(*parsed.notes, *assembled.notes),
     )
     return reading, assembled.thin, parsed.crash
