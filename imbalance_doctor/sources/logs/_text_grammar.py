@@ -639,9 +639,8 @@ def _share_out(work: str, line: Line) -> bool:
 
 
 def _read_heading(text: str, work: str, line: Line) -> None:
-    line.header = (line.epoch is not None or line.step is not None or bool(line.group)) and len(
-        work.strip()
-    ) < 60  # noqa: PLR2004
+    placed = line.epoch is not None or line.step is not None or bool(line.group)
+    line.header = placed and sum(len(word) for word in work.split()) < _SHORT
     section = _SECTION.match(text) if len(text) < _SHORT else None
     if section:
         phase = _PHASES.get(section[1].lower(), "")

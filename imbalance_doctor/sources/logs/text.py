@@ -338,15 +338,17 @@ class TextFollower:
         return self._decoder.decode(data).removeprefix("\ufeff").encode("utf-8", errors="replace")
 
     def _read(self, lines: list[bytes], *, redraws: bool) -> None:  # noqa: C901
+        if not lines:
+            return
         number = self._number
-        known = self._known
         skipped: _Shape | None = None
-        for line in lines:
+        skeletons = b"\n".join(lines).translate(None, _DROP).split(b"\n")  # all at once is faster
+        for line, skeleton in zip(lines, skeletons, strict=True):
             number += 1
             if redraws and (b"\r" in line or b"\x08" in line):
                 self._redrawn(line, number)
                 continue
-            shape = known.get(line.translate(None, _DROP))
+            shape = self._known.get(skeleton)
             if shape is not None:
                 if shape.wait and (shape.check is None or shape.check(line)):
                     shape.wait -= 1

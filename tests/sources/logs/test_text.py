@@ -228,7 +228,7 @@ def test_header_lines_place_the_lines_below():
 
 def test_a_block_under_a_step():
     log = "".join(
-        f"10:00:0{i}\thost:0\ttrain:990\tINFO\t[step={i * 10}/500,epoch=0]\n    optim/total_grad_norm={i}.5\n    train/Loss={i},000\n"
+        f"2024-01-01 10:00:0{i}.985\tsome-node-of-a-cluster-03:0\tlib.train:990\tINFO\t[step={i * 10}/500,epoch=0]\n    optim/total_grad_norm={i}.5\n    train/Loss={i},000\n"
         for i in range(1, 4)
     )
     records = [r for r in read(log) if "train/Loss" in r.values or "optim/total_grad_norm" in r.values]
