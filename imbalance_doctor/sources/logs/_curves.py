@@ -17,13 +17,13 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from imbalance_doctor.evidence import Phase
-from imbalance_doctor.sources.logs.base import Record
+from imbalance_doctor.sources.logs.base import Parsed, Record
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["MOST_POINTS", "MOST_TAGS", "Curves"]
+__all__ = ["MOST_POINTS", "MOST_TAGS", "Curves", "or_instead"]
 
 MOST_TAGS = 5_000
 MOST_POINTS = 3_000_000  # of all tags together, 40 bytes each
@@ -341,3 +341,11 @@ def _side_by_side(curves: list[_Curve], group: str) -> Iterator[Record]:
             epoch = own
     if row:
         yield Record(values=row, step=step, epoch=epoch, phase=here[1], group=group)
+
+
+def or_instead(records: Iterator[Record], parsed: Parsed, instead: str) -> Iterator[Record]:
+    """Pass records on; if there are none, say what the file is."""
+    for record in records:
+        yield record
+        instead = ""
+    parsed.instead = parsed.instead or instead

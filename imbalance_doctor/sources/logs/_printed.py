@@ -16,11 +16,13 @@ class PrintedText:
 
     def __init__(self, printed: Iterable[bytes], options: Options) -> None:
         self._printed = printed
+        self._any = False
         self._follower = TextFollower(options)
 
     def records(self, group: str) -> Iterator[Record]:
         """Yield what the lines state; folds and the like within the run stay apart."""
         for chunk in self._printed:
+            self._any = True
             for record in self._follower.feed(chunk):
                 yield replace(record, group=" ".join(filter(None, (group, record.group))))
         for record in self._follower.close():
@@ -31,7 +33,8 @@ class PrintedText:
         parsed.crash = parsed.crash or self._follower.crash
         if only_crash:
             return
-        parsed.notes.append("there are no rows of metrics; read what the program printed instead")
+        if self._any:
+            parsed.notes.append("there are no rows of metrics; read what the program printed instead")
         parsed.hints |= self._follower.hints
         parsed.templates += self._follower.templates()
         parsed.unread += self._follower.unread

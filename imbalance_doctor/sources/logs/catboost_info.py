@@ -40,7 +40,7 @@ class CatboostInfo(LogReader):
         """
         path = need_path(file, CatboostInfo.title)
         folder = _place(path) or path
-        parsed = Parsed(format=CatboostInfo.title, records=())
+        parsed = Parsed(format="CatBoost catboost_info", records=())
         learn, test = folder / _LEARN, folder / _TEST
         if learn.is_file() or test.is_file():
             parsed.records = _join(_table(learn, "train", parsed), _table(test, "val", parsed))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imbalance_doctor.sources.logs._archive import json_lines, members
-from imbalance_doctor.sources.logs._curves import Curves
+from imbalance_doctor.sources.logs._curves import Curves, or_instead
 from imbalance_doctor.sources.logs._folders import need_path
 from imbalance_doctor.sources.logs._numbers import plain
 from imbalance_doctor.sources.logs._printed import PrintedText
@@ -37,8 +37,9 @@ class ClearmlOffline(LogReader):
         InputError
             The archive cannot be opened, is damaged or unpacks to an absurd size.
         """
-        parsed = Parsed(format=ClearmlOffline.title, records=())
-        parsed.records = _records(need_path(file, ClearmlOffline.title), members(file), options, parsed)
+        parsed = Parsed(format="ClearML offline session", records=())
+        records = _records(need_path(file, ClearmlOffline.title), members(file), options, parsed)
+        parsed.records = or_instead(records, parsed, "a ClearML offline session without scalars")
         return parsed
 
 

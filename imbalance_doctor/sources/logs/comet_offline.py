@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from imbalance_doctor.evidence import Phase
 from imbalance_doctor.sources.logs._archive import json_lines, members
-from imbalance_doctor.sources.logs._curves import Curves
+from imbalance_doctor.sources.logs._curves import Curves, or_instead
 from imbalance_doctor.sources.logs._folders import need_path
 from imbalance_doctor.sources.logs._numbers import plain
 from imbalance_doctor.sources.logs.base import LogFile, LogReader, Options, Parsed, Record
@@ -35,8 +35,9 @@ class CometOffline(LogReader):
         InputError
             The archive cannot be opened, is damaged or unpacks to an absurd size.
         """
-        parsed = Parsed(format=CometOffline.title, records=())
-        parsed.records = _records(file, parsed)
+        parsed = Parsed(format="Comet offline experiment", records=())
+        records = _records(file, parsed)
+        parsed.records = or_instead(records, parsed, "a Comet offline experiment without metrics")
         return parsed
 
 

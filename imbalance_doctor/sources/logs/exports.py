@@ -36,7 +36,7 @@ class Exports(LogReader):
     def read(file: LogFile, options: Options) -> Parsed:  # noqa: ARG004 - nothing is read
         """Say what it is and how to export it."""
         found, command = _STORES[_store(Path(file.path or ".")) or ".aim"]
-        return Parsed(format=Exports.title, records=(), instead=found, notes=[command])
+        return Parsed(format="tracker's own store", records=(), instead=found, notes=[command])
 
 
 def _store(folder: Path) -> str | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from imbalance_doctor.sources.logs._curves import MOST_TAGS, Curves
+from imbalance_doctor.sources.logs._curves import MOST_TAGS, Curves, or_instead
 from imbalance_doctor.sources.logs._folders import children, find_files, need_path, opening
 from imbalance_doctor.sources.logs._numbers import long_lines
 from imbalance_doctor.sources.logs.base import LogFile, LogReader, Options, Parsed, Record
@@ -43,8 +43,9 @@ class MlflowFiles(LogReader):
         InputError
             A file cannot be opened.
         """
-        parsed = Parsed(format=MlflowFiles.title, records=())
-        parsed.records = _records(need_path(file, MlflowFiles.title), parsed)
+        parsed = Parsed(format="MLflow file store", records=())
+        records = _records(need_path(file, MlflowFiles.title), parsed)
+        parsed.records = or_instead(records, parsed, "an MLflow file store without metrics")
         return parsed
 
 

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from imbalance_doctor.errors import InputError
-from imbalance_doctor.sources.logs._curves import Curves
+from imbalance_doctor.sources.logs._curves import Curves, or_instead
 from imbalance_doctor.sources.logs._folders import need_path
 from imbalance_doctor.sources.logs.base import LogFile, LogReader, Options, Parsed, Record
 
@@ -49,7 +49,7 @@ class MlflowSqlite(LogReader):
             The database is damaged.
         """
         path = need_path(file, MlflowSqlite.title)
-        parsed = Parsed(format=MlflowSqlite.title, records=())
+        parsed = Parsed(format="MLflow database", records=())
         with _connect(path, file.name) as database:
             columns = _columns(database, "metrics")
         if not columns >= _NEEDED:
@@ -59,7 +59,8 @@ class MlflowSqlite(LogReader):
             parsed.notes.append(
                 "what MLflow has not yet moved from its -wal file into the database is missing"
             )
-        parsed.records = _records(path, file.name, columns, parsed)
+        records = _records(path, file.name, columns, parsed)
+        parsed.records = or_instead(records, parsed, "an MLflow database without metrics")
         return parsed
 
 

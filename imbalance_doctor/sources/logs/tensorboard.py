@@ -18,7 +18,7 @@ from typing import BinaryIO
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.evidence import Phase
 from imbalance_doctor.sources.logs import _wire
-from imbalance_doctor.sources.logs._curves import MOST_POINTS, MOST_TAGS, Curves
+from imbalance_doctor.sources.logs._curves import MOST_POINTS, MOST_TAGS, Curves, or_instead
 from imbalance_doctor.sources.logs._folders import find_files, need_path, opening
 from imbalance_doctor.sources.logs.base import LogFile, LogReader, Options, Parsed
 
@@ -100,11 +100,12 @@ class Tensorboard(LogReader):
             paths, root = [path], path.parent
         runs = _gather(paths, root, file, parsed)
         single = len(runs) == 1
-        parsed.records = (
+        records = (
             record
             for name, curves in runs.items()
             for record in curves.records("" if single else name or path.name)
         )
+        parsed.records = or_instead(records, parsed, "TensorBoard event files without scalars")
         left_out = sum(curves.left_out for curves in runs.values())
         if left_out:
             parsed.notes.append(

@@ -171,6 +171,11 @@ def test_a_database_of_something_else_says_so(tmp_path):
     assert not parsed.records
 
 
+def test_a_database_and_a_store_without_metrics_say_so(tmp_path):
+    assert "without metrics" in c.parse(MlflowSqlite, _database(tmp_path / "x.db")).instead
+    assert "without metrics" in c.parse(MlflowFiles, _run(tmp_path / "run")).instead
+
+
 def test_a_view_in_place_of_the_table_is_not_run(tmp_path):
     path = tmp_path / "x.db"
     with closing(sqlite3.connect(path)) as database:

@@ -132,6 +132,14 @@ def test_a_clearml_session_without_scalars_is_read_by_what_it_printed(tmp_path):
     assert "ValueError" in parsed.crash
 
 
+@pytest.mark.parametrize(
+    ("reader", "members"),
+    [(CometOffline, _comet()), (ClearmlOffline, {"task.json": "{}", "metrics.jsonl": ""})],
+)
+def test_sessions_without_metrics_say_so(tmp_path, reader, members):
+    assert "without" in _both(reader, tmp_path, members).instead
+
+
 # archives from strangers
 
 

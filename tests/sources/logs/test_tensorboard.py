@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imbalance_doctor.errors import InputError
-from imbalance_doctor.sources.logs.base import Options
+from imbalance_doctor.sources.logs.base import Options, read_logs
 from imbalance_doctor.sources.logs.tensorboard import Tensorboard
 
 _SPEC = importlib.util.spec_from_file_location("containers", Path(__file__).with_name("containers.py"))
@@ -226,6 +226,31 @@ def test_no_complete_record_is_an_error(tmp_path):
     path.write_bytes(c.event_file()[:30])
     with pytest.raises(InputError, match="no complete record"):
         Tensorboard.read(c.log_file(path), Options())
+
+
+def test_files_without_scalars_say_so(tmp_path):
+    path = _write(tmp_path, c.event(0, c.message((1, "image"), (4, b"an image"))))
+    parsed = c.parse(Tensorboard, path)
+    assert not parsed.records
+    assert parsed.instead == "TensorBoard event files without scalars"
+
+
+def test_a_mixed_folder_ends_as_one_curve_per_phase(tmp_path):
+    """Training by step, validation by epoch, and the run taken up again at step 40."""
+    for start, stop, time in ((0, 60, 1.7e9), (40, 100, 1.8e9)):
+        events = []
+        for n in range(start, stop):
+            events.append(c.event(n, c.simple("train/loss", 1 / (n + 1)), time=time + n))
+            if n % 10 == 9:
+                events.append(c.event(n // 10, c.simple("val/loss", 2 / (n + 1)), time=time + n + 0.5))
+        _write(tmp_path, *events, name=f"events.tfevents.{start}", time=time)
+    (reading,) = read_logs([str(tmp_path)])
+    (run,) = reading.runs
+    train, val = run.get("loss", "train"), run.get("loss", "val")
+    assert train.steps.tolist() == list(range(100))
+    assert val.steps.tolist() == [10 * n + 9 for n in range(10)]
+    assert val.values.tolist() == pytest.approx([2 / (s + 1) for s in val.steps])
+    assert any("resumed" in note for note in run.notes)
 
 
 def test_links_are_not_followed(tmp_path):
