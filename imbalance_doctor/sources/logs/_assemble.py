@@ -1,4 +1,4 @@
-"""Records of one log to training runs: what belongs to which run, where it stands, and what it is a series of.
+"""Records of one log to training runs: what belongs to which run, where it stands, what it is a series of.
 
 Values are collected in columns, one for each of the log's keys, at most `MOST_POINTS` of each; where a run
 starts over is noted as the records pass by. The rest is settled at the end, when all keys are known.
@@ -360,7 +360,7 @@ def _base(ranks: Mapping[str, _Stream]) -> tuple[_Stream, Mapping[str, _Stream]]
 
 
 class _Naming:
-    """Settles what no key says alone: which loss is the total, whose metric it is, what ``test`` stands for."""
+    """Settles what no key says alone: which loss is the total, whose a metric is, what ``test`` means."""
 
     def __init__(self, given: Mapping[str, Named], streams: Mapping[tuple[str, str], _Stream]) -> None:
         self._streams = streams

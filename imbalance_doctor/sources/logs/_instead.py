@@ -34,9 +34,10 @@ _LATEX = re.compile(
     r"^This is (?:pdf|Xe|Lua|e-?)?(?:La)?TeX|^LaTeX2e <|^\*\*\S+\.tex|Document Class: ", re.MULTILINE
 )
 _BUILD = re.compile(
-    r"^-- (?:The \w+ compiler|Check for working|Detecting|Configuring done|Found )|^CMake (?:Error|Warning)|Built target"
-    r"|^\[\s*\d+%\] (?:Building|Linking)|^(?:gcc|g\+\+|clang|nvcc|cl\.exe|cc1plus)\b|^make(?:\[\d+\])?: |MSBuild version"
-    r"|^Build (?:started|succeeded|FAILED)|error C\d{4}:|fatal error: .*: No such file",
+    r"^-- (?:The \w+ compiler|Check for working|Detecting|Configuring done|Found )|^CMake (?:Error|Warning)"
+    r"|Built target|^\[\s*\d+%\] (?:Building|Linking)|^(?:gcc|g\+\+|clang|nvcc|cl\.exe|cc1plus)\b"
+    r"|^make(?:\[\d+\])?: |MSBuild version|^Build (?:started|succeeded|FAILED)|error C\d{4}:"
+    r"|fatal error: .*: No such file",
     re.MULTILINE,
 )
 _INSTALL = re.compile(
@@ -44,18 +45,24 @@ _INSTALL = re.compile(
 )
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\)")
 _EXCEPTION = re.compile(
-    r"^[^\w\n]*(?:\[?rank\s?\d+\]?:?\s*)?((?:[\w.]+\.)?\w*(?:Error|Exception|Interrupt|Exit|Killed)(?::[^\n]{0,300})?)\s*$",
+    r"^[^\w\n]*(?:\[?rank\s?\d+\]?:?\s*)?"
+    r"((?:[\w.]+\.)?\w+(?:Error|Exception|Interrupt|Exit)(?::[^\n]{0,300})?)\s*$",
     re.MULTILINE,
 )
 _FATAL = re.compile(
-    r"^.{0,200}?((?:CUDA out of memory|CUDA error|Out of memory: Killed|oom-kill|Segmentation fault|RESOURCE_EXHAUSTED"
-    r"|floatingpointerror: |Loss became infinite or NaN|Loss is nan, stopping).{0,200})$",
+    r"^.{0,200}?((?:CUDA out of memory|CUDA error|Out of memory: Killed|oom-kill|Segmentation fault"
+    r"|RESOURCE_EXHAUSTED|floatingpointerror: |Loss became infinite or NaN|Loss is nan, stopping).{0,200})$",
     re.MULTILINE | re.IGNORECASE,
 )
 _REPORT = re.compile(r"precision\s+recall\s+f1-score\s+support")
 _LAYERS = re.compile(
     r"^\s*(?:\(\w+\): )?(?:Conv2d|Linear|BatchNorm\w*|ReLU|Sequential|MaxPool\w*)\(|^\s*\d+ conv\s",
     re.MULTILINE,
+)
+_KINDS = (
+    (_BUILD, "the output of a compiler or build"),
+    (_INSTALL, "the output of an installation"),
+    (_REPORT, "a classification report, which shows one moment and no course"),
 )
 _CELLS = re.compile(r"[,;\t]")
 _LONGEST = 160
@@ -87,7 +94,9 @@ def crash_in(text: str) -> str:
     return " ".join(fatal[-1].split())[:_LONGEST] if fatal else ""
 
 
-def on_reading(file: LogFile, thin: Mapping[str, int], ignored: tuple[str, ...], crash: str) -> str:
+def on_reading(  # noqa: PLR0911  one return per kind of file
+    file: LogFile, thin: Mapping[str, int], ignored: tuple[str, ...], crash: str
+) -> str:
     """Return what a file is that has no training series.
 
     Parameters
@@ -105,22 +114,17 @@ def on_reading(file: LogFile, thin: Mapping[str, int], ignored: tuple[str, ...],
         return f"the output of a program that ended with {crash}"
     if not text:
         return _binary(file.head)
-    if _BUILD.search(text):
-        return "the output of a compiler or build"
-    if _INSTALL.search(text):
-        return "the output of an installation"
-    if _REPORT.search(text):
-        return "a classification report, which shows one moment and no course"
+    kind = next((what for pattern, what in _KINDS if pattern.search(text)), "")
+    if kind:
+        return kind
     if thin:
         told = ", ".join(f"{key} ({count})" for key, count in list(thin.items())[:_FEW_NAMES])
         return f"too short: fewer than 3 values of {told}"
     if _LAYERS.search(text):
         return "the print of a network's layers"
-    if _is_table(text):
-        return "a table of data"
     if ignored:
         return f"numbers under names that are no training metric: {', '.join(ignored[:_FEW_NAMES])}"
-    return "text without measurements"
+    return "a table of data" if _is_table(text) else "text without measurements"
 
 
 def _binary(head: bytes) -> str:

@@ -85,7 +85,8 @@ class Named:
 
 
 _PHASES: Mapping[str, Place] = {
-    "train": "train", "training": "train", "trn": "train", "tr": "train", "learn": "train", "trainset": "train",
+    "train": "train", "training": "train", "trn": "train", "tr": "train", "learn": "train",
+    "trainset": "train",
     "val": "val", "valid": "val", "validation": "val", "validating": "val", "dev": "val", "eval": "val",
     "evaluation": "val", "evaluating": "val", "vali": "val", "valset": "val", "holdout": "val", "oof": "val",
     "test": "test", "testing": "test", "tst": "test", "testset": "test",
@@ -103,12 +104,14 @@ _FILLERS = _words("""
 """)
 # The same where a loss is concerned, for which a class or a rate is no filler.
 _LOSS_FILLERS = _FILLERS - _words("""
-    class cls label labels coef coefficient rate binary multiclass multilabel bbox fast rcnn roi head heads decode
+    class cls label labels coef coefficient rate binary multiclass multilabel bbox fast rcnn roi head
+    heads decode
 """) | _words("fn function criterion mini smoothed smooth history")
 # Words with which it is a clock, a counter, a setting, a running extreme or a difference.
 _REFUSED = _words("""
     baseline best beta bsz change ci count counter cpu decay delta diff difference dropout duration
-    elapsed episode eta flops flos fps gap gb gpu highest hour hours image images img imgs improved improvement ips it lambda
+    elapsed episode eta flops flos fps gap gb gpu highest hour hours image images img imgs
+    improved improvement ips it lambda
     len length lower lowest margin max maximum mb mem memory min minimum minute minutes momentum ms num
     number p50 p90 p95 p99 parameters params patience percentage prev previous progress remaining return
     returns reward runtime samples sec second seconds secs seed size speed std stderr stdev target
@@ -121,8 +124,8 @@ _LOSS_KINDS = _words("""
     dice dicece entropy error focal hinge huber hybrid l1 l2 lm log logistic logit logits mae main mlm
     mse nll nllloss ntp objective sigmoid softmax sparse squared sum tversky weighted
 """)
-_STAND_IN_LOSSES = {
-    # words: as a name of its own beside a loss, where that is one
+# Names without the word: what they are called beside a loss, where there is one.
+_LIKE_LOSSES = {
     ("cross", "entropy"): "bce", ("crossentropy",): "bce", ("binary", "crossentropy"): "bce",
     ("binary", "cross", "entropy"): "bce", ("bce",): "bce", ("log", "likelihood"): "", ("nll",): "bce",
     ("ce",): "bce", ("xent",): "bce", ("mlogloss",): "bce", ("cost",): "", ("objective",): "",
@@ -133,84 +136,82 @@ _STAND_IN_LOSSES = {
 
 # name, whether it is an error, order, how logs call it; the longest run of words in a key decides.
 _METRICS: tuple[tuple[str, bool, int, str], ...] = (
-    ("average_precision", False, 0,
-     "average precision, mean average precision, ap, map, m ap, aupr, auprc, auc pr, pr auc, aucpr, "
-     "prauc, auc prc, prc auc, auprcurve, avg precision, averageprecision, binaryaverageprecision, "
-     "map5095, average precision score, apscore, area under pr"
-    ),
+    ("average_precision", False, 0, """
+     average precision, mean average precision, ap, map, m ap, aupr, auprc, auc pr, pr auc, aucpr,
+     prauc, auc prc, prc auc, auprcurve, avg precision, averageprecision, binaryaverageprecision,
+     map5095, average precision score, apscore, area under pr
+    """),
     ("average_precision", False, 1, "map50, ap50"),
     ("average_precision", False, 2, "map75, ap75"),
-    ("roc_auc", False, 0,
-     "auc, auroc, roc auc, auc roc, rocauc, aucroc, roc, binaryauroc, multiclassauroc, aucscore, roc "
-     "auc score, area under roc, aucs"
-    ),
+    ("roc_auc", False, 0, """
+     auc, auroc, roc auc, auc roc, rocauc, aucroc, roc, binaryauroc, multiclassauroc, aucscore, roc auc
+     score, area under roc, aucs
+    """),
     ("partial_auc", False, 0, "pauc, partial auc, partial roc auc, p auc"),
     ("recall_at_quantile", False, 0, "recall q, recall at quantile, recall quantile, raq"),
-    ("recall", False, 0,
-     "recall, sensitivity, sens, tpr, true positive rate, rec, hit rate, binaryrecall, detection rate"
-    ),
+    ("recall", False, 0, """
+     recall, sensitivity, sens, tpr, true positive rate, rec, hit rate, binaryrecall, detection rate
+    """),
     ("recall", False, 1, "ar, mar, mean average recall"),
-    ("recall", True, 1,
-     "fnr, false negative rate, miss rate, false negative, false neg ratio"
-    ),
-    ("precision", False, 0,
-     "precision, prec, ppv, positive predictive value, binaryprecision"
-    ),
+    ("recall", True, 1, """
+     fnr, false negative rate, miss rate, false negative, false neg ratio
+    """),
+    ("precision", False, 0, """
+     precision, prec, ppv, positive predictive value, binaryprecision
+    """),
     ("specificity", False, 0, "specificity, spec, tnr, true negative rate"),
-    ("false_positive_rate", False, 0,
-     "fpr, false positive rate, fall out, fallout, false alarm rate"
-    ),
-    ("f1", False, 0,
-     "f1, f1 score, fscore, f score, f1score, f measure, fmeasure, binaryf1score, multiclassf1score, f "
-     "1"
-    ),
-    ("mcc", False, 0,
-     "mcc, matthews, matthews corrcoef, matthews correlation, matthews correlation coefficient"
-    ),
-    ("accuracy", False, 0,
-     "acc, accuracy, acc1, top1, top 1, accuracy top1, top1 accuracy, top1 acc, acc top1, prec1, "
-     "pixacc, pixel accuracy, pixel acc, categorical accuracy, binary accuracy, aacc, oa, sparse "
-     "categorical accuracy, overall accuracy, accu, accuracies, precat1, accat1, top 1 acc, top1acc, "
-     "acc seg, cls accuracy, multiclassaccuracy, binaryaccuracy, accuracy score, pa, rank1, top 1 "
-     "accuracy, accuracy top 1, pix acc, a acc"
-    ),
-    ("accuracy", True, 1,
-     "err, error, error rate, top1 err, top1 error, err top1, merror, class error, top 1 err, top 1 "
-     "error, classification error, misclassification, err1, misclassification rate, train err, err "
-     "rate"
-    ),
-    ("balanced_accuracy", False, 0,
-     "balanced accuracy, balanced acc, bal acc, bacc, balacc, macc, uar, balanced accuracy score, "
-     "balancedaccuracy, bal accuracy, mean class accuracy, mean per class accuracy, bca, m acc"
-    ),
+    ("false_positive_rate", False, 0, """
+     fpr, false positive rate, fall out, fallout, false alarm rate
+    """),
+    ("f1", False, 0, """
+     f1, f1 score, fscore, f score, f1score, f measure, fmeasure, binaryf1score, multiclassf1score, f 1
+    """),
+    ("mcc", False, 0, """
+     mcc, matthews, matthews corrcoef, matthews correlation, matthews correlation coefficient
+    """),
+    ("accuracy", False, 0, """
+     acc, accuracy, acc1, top1, top 1, accuracy top1, top1 accuracy, top1 acc, acc top1, prec1, pixacc,
+     pixel accuracy, pixel acc, categorical accuracy, binary accuracy, aacc, oa, sparse categorical
+     accuracy, overall accuracy, accu, accuracies, precat1, accat1, top 1 acc, top1acc, acc seg, cls
+     accuracy, multiclassaccuracy, binaryaccuracy, accuracy score, pa, rank1, top 1 accuracy, accuracy
+     top 1, pix acc, a acc
+    """),
+    ("accuracy", True, 1, """
+     err, error, error rate, top1 err, top1 error, err top1, merror, class error, top 1 err, top 1
+     error, classification error, misclassification, err1, misclassification rate, train err, err rate
+    """),
+    ("balanced_accuracy", False, 0, """
+     balanced accuracy, balanced acc, bal acc, bacc, balacc, macc, uar, balanced accuracy score,
+     balancedaccuracy, bal accuracy, mean class accuracy, mean per class accuracy, bca, m acc
+    """),
     ("balanced_accuracy", False, STAND_IN, "gm, gmean, g mean, geometric mean"),
     ("foreground_accuracy", False, 0, "fg cls accuracy, foreground accuracy, fg accuracy, fg acc"),
-    ("dice", False, 0,
-     "dice, dsc, dice coef, dice coefficient, dice score, dice similarity coefficient, gds, mdice, "
-     "generalized dice score, dicescore, pseudo dice, dices, foreground dice, dice metric, m dice"
-    ),
-    ("iou", False, 0,
-     "iou, miou, jaccard, mean iou, mean io u, jaccard index, jac, jaccard score, io u, ious, meaniou, "
-     "m iou, fwiou, intersection over union, binary io u"
-    ),
-    ("loss_scale", False, 0,
-     "loss scale, amp scale, grad scale, scaler scale, loss scaler"
-    ),
-    ("gradient_norm", False, 0,
-     "grad norm, gradnorm, gnorm, gradient norm, grad norm total, total grad norm, grads norm, grad 2 "
-     "0 norm total, grad 2 norm total, global grad norm, global gradient norm, norm grad, grad 2 0 "
-     "norm, grad 2 norm, gradients norm"
-    ),
-    ("learning_rate", False, 0,
-     "lr, learning rate, learningrate, lr0, base lr, lrate, lr 0, lr pg0, learning rate group 0, lr "
-     "group 0"
-    ),
+    ("dice", False, 0, """
+     dice, dsc, dice coef, dice coefficient, dice score, dice similarity coefficient, gds, mdice,
+     generalized dice score, dicescore, pseudo dice, dices, foreground dice, dice metric, m dice
+    """),
+    ("iou", False, 0, """
+     iou, miou, jaccard, mean iou, mean io u, jaccard index, jac, jaccard score, io u, ious, meaniou, m
+     iou, fwiou, intersection over union, binary io u
+    """),
+    ("loss_scale", False, 0, """
+     loss scale, amp scale, grad scale, scaler scale, loss scaler
+    """),
+    ("gradient_norm", False, 0, """
+     grad norm, gradnorm, gnorm, gradient norm, grad norm total, total grad norm, grads norm, grad 2 0
+     norm total, grad 2 norm total, global grad norm, global gradient norm, norm grad, grad 2 0 norm,
+     grad 2 norm, gradients norm
+    """),
+    ("learning_rate", False, 0, """
+     lr, learning rate, learningrate, lr0, base lr, lrate, lr 0, lr pg0, learning rate group 0, lr
+     group 0
+    """),
 )  # fmt: skip
 _AVERAGES = {"macro": 1, "mac": 1, "weighted": 2, "micro": 3, "mic": 3, "ema": STAND_IN}
 _BY_WORDS = {
     tuple(words.split()): (name, complement, order)
     for name, complement, order, synonyms in _METRICS
-    for words in synonyms.split(", ")
+    for words in synonyms.split(",")
 }
 _LONGEST_NAME = max(len(words) for words in _BY_WORDS)
 _STARTS = frozenset(words[0] for words in _BY_WORDS)
@@ -226,13 +227,12 @@ _WHOLE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"grad(?:ient)?(?:_norm)?_med(?:ian)?\d*", "gradient_norm_median"),
         (r"pos(?:itives)?_(?:in|per)_batch|batch_(?:pos|positives|n_pos)", "positives_in_batch"),
         (
-            r"batch_no_?pos(?:itives)?_(?:frac|share)|batch_without_positives_share",
+            r"batch_(?:no_?pos(?:itives)?_(?:frac|share)|without_positives_share)",
             "batch_without_positives_share",
         ),
         (r"(?:pos|positive)_(?:rate|share|frac|fraction|ratio)|prevalence|base_rate", "prevalence"),
         (
-            r"pred(?:icted)?_pos(?:itives?)?_(?:frac|rate|share|ratio|fraction)"
-            r"|pos(?:itive)?_pred(?:iction)?s?_(?:frac|rate|share)",
+            r"(?:pred(?:icted)?_pos(?:itives?)?|pos(?:itive)?_pred(?:iction)?s?)_(?:frac|rate|share|ratio)",
             "predicted_positive_share",
         ),
         (r"(?:score|logit)s?_mean", "score_mean"),
@@ -260,29 +260,36 @@ _WHOLE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 # Columns of detection consoles; in lower case they mean nothing.
 _LETTERS = {"P": "precision", "R": "recall"}
-_CJK = {
-    "损失": " loss ", "准确率": " accuracy ", "正确率": " accuracy ", "精确率": " precision ", "精度": " accuracy ",
-    "召回率": " recall ", "学习率": " learning rate ", "训练": " train ", "验证": " val ", "测试": " test ", "平均": " ",
-    "потери": " loss ", "точность": " accuracy ", "полнота": " recall ", "pérdida": " loss ", "perte": " loss ",
+_FOREIGN = {
+    "损失": " loss ", "准确率": " accuracy ", "正确率": " accuracy ", "精确率": " precision ",
+    "精度": " accuracy ", "召回率": " recall ", "学习率": " learning rate ", "训练": " train ",
+    "验证": " val ", "测试": " test ", "平均": " ", "потери": " loss ", "точность": " accuracy ",
+    "полнота": " recall ", "pérdida": " loss ", "perte": " loss ",
 }  # fmt: skip
 _BOX_AND_MASK = {"(b)": "", "(m)": "mask", "(p)": "pose"}
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z]{3})(?=[A-Z])")
 _GLUED = re.compile(
-    r"\b(train|trn|tr|val|valid|validation|test|dev|eval)(loss|losses|acc|accuracy|auc|auroc|f1|dice|iou|recall|precision|ap|map|err|error)\b"
+    r"\b(train|trn|tr|val|valid|validation|test|dev|eval)"
+    r"(loss|losses|acc|accuracy|auc|auroc|f1|dice|iou|recall|precision|ap|map|err|error)\b"
 )
 _MAP = re.compile(
     r"(?<![a-z])(m?ap)[\s_@/(\[]*(?:iou)?[=_@]?[\s(]*0?\.?(50?)\s*[-_:]+\s*(?:0?\.0?5\s*:\s*)?0?\.?95\b[\s)\]]*"
     r"|(?<![a-z])(m?ap)[\s_@/(\[]*(?:iou)?[=_@]?[\s(]*0?\.?(50?|75)\b[)\]]*"
 )
 _AT = re.compile(
-    r"(?<![a-z])(recall|ar|r|hits?|precision|p|acc|accuracy|prec|top|rank|ndcg|map|mrr)(?:\s*@\s*|[\s_-]at[\s_-])(\w+)"
+    r"(?<![a-z])(recall|ar|r|hits?|precision|p|acc|accuracy|prec|top|rank|ndcg|map|mrr)"
+    r"(?:\s*@\s*|[\s_-]at[\s_-])(\w+)"
 )
 _SIZE = re.compile(r"(?<![a-z])a([pr])[_-]?(s|m|l|small|medium|large)$", re.IGNORECASE)
+_NUMBERED_LOSS = re.compile(r"loss\d+")
+_LOG_LOSSES = frozenset(("logloss", "mlogloss"))
+_LOG_KINDS = frozenset(("log", "binary", "multi", "multiclass"))
 _NUMBERED = re.compile(r"\b(lr|pg)(\d+)\b")
 _OF_SET = re.compile(r"^(.*?)'s\s+(.+)$")
 _OF_CLASS = re.compile(r"^(?:\w+/)?(Acc|IoU|Dice|Precision|Recall|Fscore)\.(\S.*)$")
 _CLASS_NAMES = {
-    "acc": "recall", "iou": "iou", "dice": "dice", "precision": "precision", "recall": "recall", "fscore": "f1",
+    "acc": "recall", "iou": "iou", "dice": "dice", "precision": "precision", "recall": "recall",
+    "fscore": "f1",
 }  # fmt: skip
 _BARE_ERRORS = frozenset(("err", "error"))
 _INDEX = re.compile(r"^(.*\S)\s*\[([^\[\]]{1,40})\]$")
@@ -297,23 +304,22 @@ _MOST_WORDS = 12
 def canonical(key: str) -> Named | None:
     """Return what a log's key means; None for clocks, counters, settings and whatever is not known.
 
-    >>> print(canonical("metrics/mAP50(B)"), canonical("val/box_loss"), canonical("test_cls_recall/9"), sep="; ")
-    average_precision; val loss_component [box]; test recall [9]
+    >>> print(canonical("metrics/mAP50(B)"), canonical("val/box_loss"), sep="; ")
+    average_precision; val loss_component [box]
+    >>> print(canonical("test_cls_recall/9"))
+    test recall [9]
     >>> print(canonical("training's auc"), canonical("best_val_f1"), canonical("elapsed time per iteration"))
     train roc_auc None None
     """
-    key = key.strip().strip("'\"*-•:| ")
+    key, part = _indexed(key[: _LONGEST_KEY + 1].strip().strip("'\"*-•:| "))
     if key in _LETTERS:
-        return Named(name=_LETTERS[key])
-    if not key or len(key) > _LONGEST_KEY:
-        return None
-    key, part = _indexed(key)
+        return Named(name=_LETTERS[key], part=part)
     of_class = _OF_CLASS.match(key)
     if of_class:
         return Named(name=_CLASS_NAMES[of_class[1].lower()], part=of_class[2])
     text, mask = _plain(key)
     words = [(found.group().lower(), found.group()) for found in _WORD.finditer(text)]
-    if not words or len(words) > _MOST_WORDS:
+    if not words or len(words) > _MOST_WORDS or len(key) > _LONGEST_KEY:
         return None
     phase, dataset, words = _phased(words, text.lower())
     found = _whole(words) or _loss(words) or _metric(words)
@@ -387,7 +393,7 @@ def _plain(key: str) -> tuple[str, str]:
     for suffix, head in _BOX_AND_MASK.items():
         if key.lower().endswith(suffix):
             key, mask = key[: -len(suffix)], head
-    for foreign, word in _CJK.items():
+    for foreign, word in _FOREIGN.items():
         if foreign in key.lower():
             key = key.lower().replace(foreign, word)
     named = _OF_SET.match(key)
@@ -446,74 +452,74 @@ def _whole(words: Words) -> Named | None:
 
 def _loss(words: Words) -> Named | None:
     lowered = [word for word, _ in words]
-    at = next(
-        (i for i, word in enumerate(lowered) if word in {"loss", "losses", "logloss"} or _is_loss(word)), -1
-    )
+    at = next((i for i, word in enumerate(lowered) if _is_loss(word)), -1)
     if at < 0:
-        if tuple(lowered) in _STAND_IN_LOSSES or tuple(_without(lowered)) in _STAND_IN_LOSSES:
-            kind = _STAND_IN_LOSSES.get(tuple(lowered)) or _STAND_IN_LOSSES.get(tuple(_without(lowered)), "")
-            order = STAND_IN + 1 if kind else STAND_IN + 3
-            return Named(name="loss", order=order, kind=kind or "_".join(lowered))
+        return _like_a_loss(tuple(lowered))
+    if _REFUSED & set(lowered) or {"scale", "scaler"} & set(lowered):
         return None
     word = lowered[at]
-    if "scale" in lowered or "scaler" in lowered or (_REFUSED & set(lowered)):
-        return None
-    rest = [w for i, w in enumerate(words) if i != at and w[0] not in _LOSS_FILLERS]
-    if word in {"logloss", "mlogloss"} or (
-        word == "loss" and at and lowered[at - 1] == "log" and len(words) == 2
-    ):
-        kinds = [w for w, _ in rest if w not in {"log", "binary", "multi", "multiclass"}]
-        return None if kinds else Named(name="loss", order=STAND_IN + 1, kind="bce")
-    glued = word.removesuffix("losses").removesuffix("loss") or word.removeprefix("loss")
-    if word not in {"loss", "losses"} and glued != word and glued:
-        rest.insert(0, (glued, glued))
-    if not rest:
-        smoothed = {"smoothed", "smooth"} & set(lowered)
-        order = 3 if smoothed else 0 if "total" in lowered else 1 if len(words) == 1 else 2
-        return Named(name="loss", order=order)
+    rest = [own for i, (low, own) in enumerate(words) if i != at and low not in _LOSS_FILLERS]
+    if word in _LOG_LOSSES or (word == "loss" and "log" in lowered[:at] and len(rest) == 1):
+        return Named(name="loss", order=STAND_IN + 1, kind="bce") if set(rest) <= _LOG_KINDS else None
+    glued = word.removesuffix("losses").removesuffix("loss").removeprefix("loss")
+    rest = [glued, *rest] if glued else rest
     if len(rest) > _MOST_LEFT:
         return None
-    named = "_".join(w for _, w in rest)
-    if all(w in _LOSS_KINDS for w, _ in rest):
-        return Named(name="loss", order=4, kind=named)
-    return Named(name="loss_component", part=named)
+    named = "_".join(rest)
+    if rest and not {own.lower() for own in rest} <= _LOSS_KINDS:
+        return Named(name="loss_component", part=named)
+    smoothed = bool({"smoothed", "smooth"} & set(lowered))
+    order = 4 if rest else 3 if smoothed else 0 if "total" in lowered else 1 if len(words) == 1 else 2
+    return Named(name="loss", order=order, kind=named)
+
+
+def _like_a_loss(words: tuple[str, ...]) -> Named | None:
+    """Return the meaning of what is a loss where nothing else is: ``logloss``, ``cost``."""
+    bare = tuple(word for word in words if word not in _LOSS_FILLERS)
+    for name in (words, bare):
+        if name in _LIKE_LOSSES:
+            kind = _LIKE_LOSSES[name]
+            return Named(name="loss", order=STAND_IN + (1 if kind else 3), kind=kind or "_".join(words))
+    return None
 
 
 def _is_loss(word: str) -> bool:
-    """Tell a loss in one word: ``CrossEntropyLoss`` once lowered, ``loss1``, ``celoss``."""
-    return (word.endswith("loss") and word not in {"floss", "gloss"}) or re.fullmatch(
-        r"loss\d+", word
-    ) is not None
-
-
-def _without(words: list[str]) -> list[str]:
-    return [word for word in words if word not in _LOSS_FILLERS]
+    """Tell a loss in one word: ``celoss``, ``loss1``."""
+    return word.endswith(("loss", "losses")) or _NUMBERED_LOSS.fullmatch(word) is not None
 
 
 def _metric(words: Words) -> Named | None:
     lowered = [word for word, _ in words]
+    found = _longest_name(lowered)
+    if found is None:
+        return None
+    start, stop = found
+    name, complement, order = _BY_WORDS[tuple(lowered[start:stop])]
+    left = words[:start] + words[stop:]
+    if _REFUSED & {low for low, _ in left}:
+        return None
+    averages = [low for low, _ in left if low in _AVERAGES]
+    if averages:
+        order += _AVERAGES[averages[0]]
+    if name == "learning_rate":
+        left = [word for word in left if word[0] not in {"x", "0", "pg"}]
+    # "acc/test_recall/3": the folder says what kind of thing it is
+    known = _FILLERS | _AVERAGES.keys()
+    rest = [own for low, own in left if low not in known and (low,) not in _BY_WORDS]
+    if len(rest) > _MOST_LEFT or (rest and lowered[start] in _BARE_ERRORS):
+        return None
+    return Named(name=name, part="_".join(rest), complement=complement, order=order)
+
+
+def _longest_name(lowered: list[str]) -> tuple[int, int] | None:
+    """Return where the longest known name stands, the last of equally long ones."""
     best: tuple[int, int] | None = None
     for start, word in enumerate(lowered):
         if word not in _STARTS:
             continue
-        for length in range(min(_LONGEST_NAME, len(lowered) - start), 0, -1):
-            if tuple(lowered[start : start + length]) in _BY_WORDS:
-                if best is None or length >= best[1] - best[0]:
-                    best = (start, start + length)
+        for stop in range(min(start + _LONGEST_NAME, len(lowered)), start, -1):
+            if tuple(lowered[start:stop]) in _BY_WORDS:
+                if best is None or stop - start >= best[1] - best[0]:
+                    best = (start, stop)
                 break
-    if best is None:
-        return None
-    name, complement, order = _BY_WORDS[tuple(lowered[best[0] : best[1]])]
-    left = [w for i, w in enumerate(words) if not best[0] <= i < best[1]]
-    if _REFUSED & {w for w, _ in left}:
-        return None
-    averages = [w for w, _ in left if w in _AVERAGES]
-    if averages:
-        order += _AVERAGES[averages[0]]
-    if name == "learning_rate":
-        left = [w for w in left if w[0] not in {"x", "0", "pg"}]
-    # "acc/test_recall/3": the folder says what kind of thing it is
-    rest = [w for low, w in left if low not in averages and low not in _FILLERS and (low,) not in _BY_WORDS]
-    if len(rest) > _MOST_LEFT or (rest and lowered[best[0] : best[1]][0] in _BARE_ERRORS):
-        return None
-    return Named(name=name, part="_".join(rest), complement=complement, order=order)
+    return best

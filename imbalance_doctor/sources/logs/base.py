@@ -393,7 +393,7 @@ def _opened(path: Path, name: str) -> BinaryIO:
 
 
 def _spooled(stack: contextlib.ExitStack, stream: BinaryIO, stem: str, name: str) -> Path:
-    """Write what a pipe or a compressed file holds to a file of its own; what comes before a fault is kept."""
+    """Write what a pipe or a compressed file holds to a file; what comes before a fault is kept."""
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imbalance-doctor-"))
     path = Path(folder) / (stem or "log")
     size = 0
@@ -626,7 +626,7 @@ def _distinct(readings: Sequence[LogReading]) -> list[LogReading]:
 
 
 def _same(one: LogReading, other: LogReading) -> bool:
-    """Tell whether the values of the shorter of two logs are those of the other, as far as they are printed."""
+    """Tell whether the values of the shorter of two logs are those of the other, as far as printed."""
     shared = 0
     for run in one.runs:
         for series in run.series:
