@@ -79,6 +79,11 @@ class Trace:
     score_std: float | None = described(
         "standard deviation of the logits at last", unit="logit", needs=("log.score_std",)
     )
+    score_std_first: float | None = described(
+        "standard deviation of the logits in the first rows of the run",
+        unit="logit",
+        needs=("log.score_std",),
+    )
     score_std_growth: float | None = described(
         "score spread at last over that at first, of the whole run", needs=("log.score_std",)
     )
@@ -86,6 +91,9 @@ class Trace:
         "distance between the mean logits of the run's first and last tenth",
         unit="logit",
         needs=("log.score_mean",),
+    )
+    score_mean_early: float | None = described(
+        "size of the mean logit in the run's first tenth, over that in the last", needs=("log.score_mean",)
     )
     score_resolution: float | None = described(
         "score spread over the size of the scores, at last", needs=("log.score_std", "log.score_mean")
@@ -283,6 +291,7 @@ _SEEN: Mapping[str, tuple[str, ...]] = {
     "queue_shift": ("queue_score_mean",),
     "score_std": ("score_std",),
     "score_std_growth": ("score_std",),
+    "score_std_first": ("score_std",),
     "score_resolution": ("score_std",),
     "score_absmax": ("score_absmax",),
     "calibration": ("score_mean",),
@@ -396,10 +405,13 @@ def _scores(rows: Rows, prevalence: float | None) -> dict[str, Any]:
     if std is not None and len(finite(std.values)) >= _LEAST:
         spread = finite(std.values)
         found["score_std"] = last(spread)
+        found["score_std_first"] = median(spread[:_SMOOTH])
         found["score_std_growth"] = ratio(last(spread), first(spread))
     if mean is not None and len(finite(mean.values)) >= _LEAST:
         values = finite(mean.values)
-        found["score_shift"] = abs(float(last(values) or 0) - float(first(values) or 0))
+        early, late = float(first(values) or 0), float(last(values) or 0)
+        found["score_shift"] = abs(late - early)
+        found["score_mean_early"] = ratio(abs(early), abs(late))
     both = rows.together("score_mean", "score_std")
     if both is not None and len(both[0]) >= _LEAST:
         found |= _rise(*both, whole=not rows.phased)
