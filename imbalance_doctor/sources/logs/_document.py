@@ -99,10 +99,10 @@ def has_history(value: Any) -> bool:
     """Tell whether anything in a structure looks like a series of at least two points."""
     found = _Found()
     try:
-        _walk(value, (), "", found, 0)
+        _walk(_unfolded(value), (), "", found, 0)
     except InputError:
         return False
-    return any(len(c.values) >= _ENOUGH for c in found.columns) or any(
+    return any(len(c.values) >= _ENOUGH for c in _sensible(found.columns)) or any(
         len(t.rows) >= _ENOUGH for t in found.tables
     )
 

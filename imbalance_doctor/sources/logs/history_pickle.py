@@ -5,6 +5,7 @@ A pickle is a program. It is not run: its opcodes are walked, and what is not pl
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -119,12 +120,15 @@ class _Walk:
     def run(self, pickle: bytes) -> Any:
         """Walk the opcodes; return the value at the end."""
         import pickletools
+        import warnings
 
         try:
-            for opcode, argument, _ in pickletools.genops(pickle):
-                if opcode.name == "STOP":
-                    return _numbers_only(self.stack.pop())
-                self.step(opcode.name, argument)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about the escapes in somebody's strings
+                for opcode, argument, _ in pickletools.genops(pickle):
+                    if opcode.name == "STOP":
+                        return _numbers_only(self.stack.pop())
+                    self.step(opcode.name, argument)
         except InputError:
             raise
         except _DAMAGE as error:
@@ -228,8 +232,8 @@ class _Walk:
             dtype, data = arguments
             return self.unpack(dtype, data, 1)[0]
         if name == "_frombuffer":
-            data, dtype, *_ = arguments
-            return _Array(self.unpack(dtype, data, None))
+            data, dtype, shape, order = arguments
+            return self.shaped(self.unpack(dtype, data, None), shape, fortran=order == "F")
         if module.startswith("numpy") and name == "_reconstruct":
             return _Array()
         raise self.refused(f"a call of '{function.name}'")
@@ -256,16 +260,23 @@ class _Walk:
             target.order = ">" if state[1] == ">" else "<"
         elif isinstance(target, _Array):
             _, shape, dtype, fortran, data = state
-            count = 1
-            for length in shape:
-                count *= length
-            if not isinstance(data, list):
-                data = self.unpack(dtype, data, count)
-            elif len(data) != count:
-                raise self.refused("a malformed array")
-            target.numbers = _nested(data, shape, fortran=bool(fortran)) if len(shape) > 1 else data
+            numbers = data if isinstance(data, list) else self.unpack(dtype, data, None)
+            target.numbers = self.shaped(numbers, shape, fortran=bool(fortran)).numbers
         elif not isinstance(target, dict):
             raise self.refused("an object with state")
+
+    def shaped(self, numbers: list[Any], shape: tuple[int, ...], *, fortran: bool) -> _Array:
+        """Return an array: a list of numbers, or of rows; deeper ones measure nothing over time."""
+        if len(numbers) != math.prod(shape):
+            raise self.refused("a malformed array")
+        if len(shape) <= 1:
+            return _Array(numbers)
+        rows, columns, *deeper = shape
+        if deeper or not numbers:
+            return _Array()
+        if fortran:
+            return _Array([numbers[i::rows] for i in range(rows)])
+        return _Array([numbers[i * columns : (i + 1) * columns] for i in range(rows)])
 
     def unpack(self, dtype: Any, data: Any, count: int | None) -> list[Any]:
         import struct
@@ -290,16 +301,6 @@ class _Walk:
 def _code(name: Any) -> str:
     text = name.decode("latin-1") if isinstance(name, bytes) else str(name)
     return text.lstrip("<>|=")
-
-
-def _nested(numbers: list[Any], shape: tuple[int, ...], *, fortran: bool) -> list[Any]:
-    """Return the rows of a matrix; deeper arrays measure nothing over time."""
-    rows, columns, *deeper = shape
-    if deeper:
-        return []
-    if fortran:
-        return [numbers[i::rows] for i in range(rows)]
-    return [numbers[i * columns : (i + 1) * columns] for i in range(rows)]
 
 
 def _numbers_only(value: Any) -> Any:

@@ -18,14 +18,15 @@ _LARGEST_LITERAL = 2**24
 _START = re.compile(r"\s*(?:\w+\s*=\s*)?(?:[\w.]*[dD]ict\((?:<[^>]*>\s*,\s*)?)?[\[{(]")
 _QUOTED = re.compile(r"""\s*[\[{]+\s*(?:["']|-?[\d.]|nan|NaN|\]|\}|\[|\{|(?:np|numpy)\.)""")
 _LOG_WORD = re.compile(
-    r"loss|acc|auc|dice|iou|f1|recall|precision|epoch|metric|err|score|map|history", re.IGNORECASE
+    r"loss|acc|auc|dice|iou|f1|recall|precision|epoch|metric|err|score|map|history|learning.?rate|\blr\b",
+    re.IGNORECASE,
 )
 _ROWS = re.compile(r"\[\s*(?=\{)")
 
 # Text of a Python value: quoted strings stay, bare nan and inf become strings, wrappers around numbers go.
 _LITERAL = re.compile(
     r"""(?P<text>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")"""
-    r"""|(?P<odd>(?<![\w.])(?:nan|NaN|inf|Infinity|NaT)(?![\w.]))"""
+    r"""|(?P<odd>(?<![\w.])-?(?:nan|NaN|inf|Infinity|NaT)(?![\w.]))"""
     r"""|(?P<extra>,\s*(?:dtype|device|grad_fn|requires_grad)\s*=\s*(?:'[^']*'|<[^>]*>|[\w.]+))"""
     r"""|(?P<class><class\s'[\w.]+'>\s*,)"""
     r"""|(?P<null>(?<![\w.])(?:null|true|false)(?!\w))"""

