@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imbalance_doctor.errors import InputError
@@ -238,6 +238,7 @@ def test_broken_databases_never_raise_anything_but_an_input_error(tmp_path):
         c.survives(MlflowSqlite, path, bytes(flipped))
 
 
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["a", "b/ü"]), st.floats(-1e300, 1e300), st.integers(0, 10**12)),
