@@ -14,18 +14,17 @@ than 0.02, a warning is a false alarm, whatever was done to the run.
 """
 
 import argparse
-import json
 import math
 import statistics
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
+from tempfile import TemporaryDirectory
 
 from imbalance_doctor.diagnose import diagnose
 from imbalance_doctor.engine import load_rules
-from imbalance_doctor.evidence import Series, TrainingLog
+from imbalance_doctor.evidence import TrainingLog
+from imbalance_doctor.sources.logs import read_logs
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "runlogs"
 CAUSES = {
@@ -86,46 +85,6 @@ SEEN_WITH_SCORES = (
 )  # fmt: skip
 
 
-STAGES = {"warmup": 0, "blend": 1, "main": 2}
-KEYS = {
-    "loss": ("loss", "train"),
-    "loss_mean10": ("loss_mean", "train"),
-    "loss_std10": ("loss_std", "train"),
-    "loss_zero_frac10": ("loss_zero_share", "train"),
-    "grad_norm": ("gradient_norm", ""),
-    "grad_max10": ("gradient_norm_max", ""),
-    "grad_med10": ("gradient_norm_median", ""),
-    "pos_in_batch": ("positives_in_batch", ""),
-    "batch_nopos_frac": ("batch_without_positives_share", ""),
-    "lr": ("learning_rate", ""),
-    "score_mean": ("score_mean", ""),
-    "score_std": ("score_std", ""),
-    "score_absmax": ("score_absmax", ""),
-    "val_ap": ("average_precision", "val"),
-    "val_auroc": ("roc_auc", "val"),
-    "val_recall_q": ("recall_at_quantile", "val"),
-    "val_pos_rate": ("prevalence", "val"),
-    "val_bce": ("bce", "val"),
-    "pred_pos_frac": ("predicted_positive_share", ""),
-    "train_ap": ("average_precision", "train"),
-    "phase": ("stage", ""),
-    "temperature": ("temperature", ""),
-    "main_weight": ("main_weight", ""),
-    "queue_fill": ("queue_fill", ""),
-    "queue_pos": ("queue_positives", ""),
-    "queue_score_mean": ("queue_score_mean", ""),
-    "queue_score_std": ("queue_score_std", ""),
-    "pool_size": ("pool_size", ""),
-    "pool_pos": ("pool_positives", ""),
-    "band_neg_count": ("band_neg_count", ""),
-    "tau_eff": ("tau_eff", ""),
-    "grad_pos_count": ("grad_pos_count", ""),
-    "rank_loss_std": ("rank_loss_std", ""),
-    "rank_loss_min": ("rank_loss_min", ""),
-    "rank_loss_max": ("rank_loss_max", ""),
-}
-
-
 @dataclass(kw_only=True)
 class Run:
     """One labelled run."""
@@ -167,10 +126,11 @@ class Answer:
 def runs(folder: Path = FOLDER) -> list[Run]:
     """Read every labelled run, and judge by its outcome whether it was harmed."""
     found = []
-    for path in sorted(folder.glob("*.jsonl")):
-        fault, dataset, seed = path.stem.split("__")
-        lines = path.read_text().splitlines()[1:]
-        found.append(Run(fault=fault, dataset=dataset, seed=seed, log=_log(lines)))
+    with TemporaryDirectory() as place:
+        for path in sorted(folder.glob("*.jsonl")):
+            fault, dataset, seed = path.stem.split("__")
+            log = _log(path.read_text().splitlines(), Path(place) / "metrics.jsonl")
+            found.append(Run(fault=fault, dataset=dataset, seed=seed, log=log))
     for run in found:
         run.outcome = _last(run.log)
     healthy: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -192,30 +152,15 @@ def _last(log: TrainingLog) -> float:
     return math.nan if series is None else statistics.median(series.values[-6:].tolist())
 
 
-def _log(lines: list[str]) -> TrainingLog:
-    rows = [json.loads(line) for line in lines]
-    rows = [{**row, "phase": STAGES.get(row.get("phase"))} for row in rows]
-    series = []
-    for key, (name, phase) in KEYS.items():
-        at = [i for i, row in enumerate(rows) if row.get(key) is not None]
-        if at:
-            series.append(
-                Series(
-                    key=key,
-                    name=name,
-                    phase=phase,
-                    steps=np.array([rows[i]["step"] for i in at], dtype=float),
-                    values=np.array([float(rows[i][key]) for i in at]),
-                    order=np.array(at),
-                    lines=np.array(at) + 2,
-                )
-            )
-    return TrainingLog(series=tuple(series))
+def _log(lines: list[str], path: Path) -> TrainingLog:
+    """Read the lines as the tool reads a file, without the first one, which tells the answer."""
+    path.write_text("".join(f"{line}\n" for line in lines[1:]))
+    (log,) = read_logs([str(path)])[0].runs
+    return log
 
 
 def at_level(log: TrainingLog, level: int) -> TrainingLog:
     """Return the log with only the series of a level of sight."""
-    from dataclasses import replace
 
     def kept(series) -> bool:
         if level == 2 or series.phase == "val":
