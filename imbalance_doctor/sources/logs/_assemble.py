@@ -52,6 +52,32 @@ _MOST_RANKS = 16
 _SCRAPS = 2  # records of which a run that starts over must have more
 _MANY = 5
 _SLACK = 1e-6
+# What cannot change within a training; where it does, every value is a training of its own.
+_SETTINGS = frozenset(
+    [
+        "depth",
+        "max_depth",
+        "min_child_weight",
+        "subsample",
+        "colsample_bytree",
+        "num_leaves",
+        "n_estimators",
+        "min_data_in_leaf",
+        "min_samples_leaf",
+        "min_samples_split",
+        "hidden_size",
+        "hidden_dim",
+        "hidden_units",
+        "n_layers",
+        "num_layers",
+        "kernel_size",
+        "n_hidden",
+        "embedding_dim",
+        "colsample_bylevel",
+        "base_score",
+        "n_neighbors",
+    ]
+)
 _LARGEST_SHARE = 1.5
 _LARGEST_PERCENT = 100.5
 _ABSENT = -1.0  # how detection metrics say that a class is not in the data
@@ -163,6 +189,15 @@ def thinned(rows: Floats, most: int) -> Floats:
     return rows
 
 
+@dataclass(slots=True)
+class _Unnamed:
+    """A key that was not understood."""
+
+    first: float
+    count: int = 1
+    varies: bool = False
+
+
 class _Stream:
     """What one rank wrote of one group.
 
@@ -184,7 +219,7 @@ class _Stream:
     def __init__(self, meanings: dict[str, Named | None], given: Mapping[str, Named]) -> None:
         self._meanings, self._given = meanings, given
         self.columns: dict[_Key, _Column] = {}
-        self.ignored: dict[str, int] = {}
+        self.ignored: dict[str, _Unnamed] = {}
         self.breaks: list[int] = []
         self.inner = 0
         self.records = 0
@@ -199,8 +234,12 @@ class _Stream:
         for key, value in record.values.items():
             named = self._meaning(key)
             if named is None:
-                if key in self.ignored or len(self.ignored) < _MOST_COLUMNS:
-                    self.ignored[key] = self.ignored.get(key, 0) + 1
+                unnamed = self.ignored.get(key)
+                if unnamed is not None:
+                    unnamed.count += 1
+                    unnamed.varies |= value != unnamed.first
+                elif len(self.ignored) < _MOST_COLUMNS:
+                    self.ignored[key] = _Unnamed(value)
                 continue
             if named.name in CURVES and (not counted or key == "loss"):
                 counted = key
@@ -260,9 +299,7 @@ def assemble(parsed: Parsed, options: Options, source: str) -> Assembled:
     groups: dict[str, dict[str, _Stream]] = {}
     for (group, rank), stream in streams.items():
         groups.setdefault(group, {})[rank] = stream
-    single = ""
-    if len(groups) > 1 and all(_longest(ranks.values()) == 1 for ranks in groups.values()):
-        single = f"results with one value for each of {len(groups):,} groups ({next(iter(groups))}, ...)"
+    single = _no_course(groups)
     found = [
         run
         for group, ranks in groups.items()
@@ -293,12 +330,27 @@ def assemble(parsed: Parsed, options: Options, source: str) -> Assembled:
     )
 
 
+def _no_course(groups: Mapping[str, Mapping[str, _Stream]]) -> str:
+    """Return what a log is whose values stand beside each other and do not follow on each other."""
+    streams = [stream for ranks in groups.values() for stream in ranks.values()]
+    longest = _longest(streams)
+    if len(groups) > 1 and longest == 1:
+        return f"results with one value for each of {len(groups):,} groups ({next(iter(groups))}, ...)"
+    tried = [
+        key
+        for stream in streams
+        for key, unnamed in stream.ignored.items()
+        if key.lower() in _SETTINGS and unnamed.varies and FEWEST <= longest <= 2 * unnamed.count
+    ]
+    return f"results of a search over settings ({', '.join(tried)})" if len(tried) > 1 else ""
+
+
 def _counts(streams: Iterable[_Stream]) -> dict[str, int]:
     """Return how many values every key has, understood or not."""
     counts: dict[str, int] = {}
     for stream in streams:
-        for key, count in stream.ignored.items():
-            counts[key] = counts.get(key, 0) + count
+        for key, unnamed in stream.ignored.items():
+            counts[key] = counts.get(key, 0) + unnamed.count
         for which, column in stream.columns.items():
             counts[which.key] = counts.get(which.key, 0) + column.count
     return counts

@@ -117,11 +117,11 @@ def on_reading(  # noqa: PLR0911  one return per kind of file
     kind = next((what for pattern, what in _KINDS if pattern.search(text)), "")
     if kind:
         return kind
+    if _LAYERS.search(text):
+        return "the print of a network's layers"
     if thin:
         told = ", ".join(f"{key} ({count})" for key, count in list(thin.items())[:_FEW_NAMES])
         return f"too short: fewer than 3 values of {told}"
-    if _LAYERS.search(text):
-        return "the print of a network's layers"
     if ignored:
         return f"numbers under names that are no training metric: {', '.join(ignored[:_FEW_NAMES])}"
     return "a table of data" if _is_table(text) else "text without measurements"

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import PurePath
 from typing import Literal
 
 from imbalance_doctor.errors import InputError, did_you_mean
@@ -261,9 +262,11 @@ _WHOLE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 # Columns of detection consoles; in lower case they mean nothing.
 _LETTERS = {"P": "precision", "R": "recall"}
 _FOREIGN = {
-    "损失": " loss ", "准确率": " accuracy ", "正确率": " accuracy ", "精确率": " precision ",
-    "精度": " accuracy ", "召回率": " recall ", "学习率": " learning rate ", "训练": " train ",
-    "验证": " val ", "测试": " test ", "平均": " ", "потери": " loss ", "точность": " accuracy ",
+    "损失值": " loss ", "损失": " loss ", "准确率": " accuracy ", "正确率": " accuracy ",
+    "精确率": " precision ",
+    "精度": " accuracy ", "召回率": " recall ", "学习率": " learning rate ", "训练集": " train ",
+    "训练": " train ", "验证集": " val ", "验证": " val ", "测试集": " test ", "测试": " test ", "平均": " ",
+    "最佳": " best ", "最优": " best ", "最高": " best ", "потери": " loss ", "точность": " accuracy ",
     "полнота": " recall ", "pérdida": " loss ", "perte": " loss ",
 }  # fmt: skip
 _BOX_AND_MASK = {"(b)": "", "(m)": "mask", "(p)": "pose"}
@@ -293,7 +296,7 @@ _CLASS_NAMES = {
 }  # fmt: skip
 _BARE_ERRORS = frozenset(("err", "error"))
 _INDEX = re.compile(r"^(.*\S)\s*\[([^\[\]]{1,40})\]$")
-_BOOSTED = re.compile(r"\b(valid(?:ation)?|eval|test)_?(\d+)\b")
+_BOOSTED = re.compile(r"\b(val(?:id(?:ation)?)?|eval|test)_?(\d+)\b")
 _WORD = re.compile(r"[^\W_]+")
 _LONGEST_KEY = 200
 _MOST_LEFT = 4
@@ -343,11 +346,12 @@ def phase_of_file(name: str) -> Place:
     >>> phase_of_file("test_error.tsv"), phase_of_file("val.log"), phase_of_file("test.log")
     ('test', 'val', '')
     """
-    words = [found.group() for found in re.finditer(r"[a-z]+", _CAMEL.sub(" ", name).lower())]
+    stem = PurePath(name).stem
+    words = [found.group() for found in re.finditer(r"[a-z]+", _CAMEL.sub(" ", stem).lower())]
     phases = {_PHASES[word] for word in words if word in _PHASES}
     if phases == {"val"}:
         return "val"
-    return "test" if phases == {"test"} and _NAMED_TEST.search(name) else ""
+    return "test" if phases == {"test"} and _NAMED_TEST.search(stem) else ""
 
 
 def override(keys: Mapping[str, str]) -> dict[str, Named]:
