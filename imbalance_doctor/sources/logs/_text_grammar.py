@@ -71,7 +71,9 @@ _NOISE = re.compile(
 _LEVEL = re.compile(r"\b(?:INFO|DEBUG|WARNING|WARN|ERROR|CRITICAL|NOTICE|TRACE)\b")
 _LOGGER = re.compile(r"(?<!\S)[A-Za-z_]\w*(?:[.|][\w<>]+)*(?::[\w<>]+)?[:@]\d+\]?(?=[\s:]|$)")
 _BAR = re.compile(r"\d+%\|[^|]{0,200}\|\s{0,12}[\d.]+\w?(?:/[\d.]+\w?)?|\d+it(?=\s{0,12}\[)")
-_RANGE = re.compile(r"(?<=[@_ (\[])\[?(?:IoU=)?(?:\d?\.\d+)(?::(?:\d?\.\d+))+(?:-\d?\.\d+)?\]?")
+_RANGE = re.compile(
+    r"(?<=[@_ (\[])\[?(?:IoU=)?(?:\d?\.\d+)(?::(?:\d?\.\d+))+(?:-\d?\.\d+)?\]?|(?<=AP )\.\d+(?=:)"
+)
 
 _RANK = re.compile(
     r"^\W{0,3}(?:\[?\s{0,12}(?:global |local )?(?:rank|default|gpu|worker|proc(?:ess)?)[ :_#-]?(\d{1,5})\s{0,12}\]?\s{0,12}[:|\]>]"
@@ -507,7 +509,7 @@ def _take_epoch(work: str, line: Line) -> str:
         return _erase(work, *pair.span())
     for found in _EPOCH.finditer(work):
         plural = found["word"].lower() in {"epochs", "round"} and found["of"] is None
-        if _previous_word(work, found.start()) in _NOT_PLACE:
+        if _previous_word(work, found.start()) in _NOT_PLACE - {"eval"}:
             continue
         if plural and found["word"].lower() == "epochs":
             continue

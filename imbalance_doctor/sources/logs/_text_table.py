@@ -22,6 +22,7 @@ _BAR = re.compile(r"(?<![\d.])(?P<share>\d{1,3})%(?:\||\s{1,80}(?=\d{1,18}/\d{1,
 _WIDE = re.compile(r"\s{2,}|\t")
 _NAME = re.compile(r"[^\W\d_]|^$|^#$")
 _VALUE_LIKE = re.compile(r"(?<![\w@.:/(-])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.:])", re.ASCII)
+_STATED = re.compile(r"(?<!\d):\s?[-+]?\.?\d")
 _EPOCHS = frozenset({"epoch", "e", "ep", "epochs"})
 _INDEX = frozenset({"", "#", "index"})
 _STEPS = frozenset({"#", "step", "iter", "iteration", "steps", "iterations", "global_step", "batch"})
@@ -144,7 +145,7 @@ def read_header(text: str, above: str = "") -> Table | None:  # noqa: C901, PLR0
         return None
     if any(len(n) > _LONGEST_NAME or not _NAME.search(n) or _VALUE_LIKE.search(n) or "=" in n for n in names):
         return None
-    if any(": " in n or n.endswith(":") for n in names):
+    if any(": " in n or n.endswith(":") or _STATED.search(n) for n in names):
         return None
     lowered = {n.lower() for n in names}
     measured = sum(is_metric(n) or n.lower() in _LOSS_TERMS for n in names)

@@ -167,6 +167,10 @@ LINES = [
     ('{"epoch": 3, "train": {"loss": 0.3}, "val": {"loss": 0.4, "auc": NaN}}', {"train/loss": 0.3, "val/loss": 0.4, "val/auc": NAN}, 3, None, ""),
     ("Class 3: precision 0.5, recall: 0.25, f1=0.33", {"precision[3]": 0.5, "recall[3]": 0.25, "f1[3]": 0.33}, None, None, ""),
     ("Epoch 7 mAP@.5:.95: 0.31 mAP_0.5: 0.5 Acc@1 71.2", {"mAP@.5:.95": 0.31, "mAP_0.5": 0.5, "Acc@1": 71.2}, 7, None, ""),
+    ("step 7 train_loss:0.5;train_acc:0.9;val_loss:0.6", {"train_loss": 0.5, "train_acc": 0.9, "val_loss": 0.6}, None, 7, ""),
+    ("train_loss:0.5;train_acc:0.9;val_loss:0.6", {"train_loss": 0.5, "train_acc": 0.9, "val_loss": 0.6}, None, None, ""),
+    ("Epoch(val) [10][204]\tAP: 0.7, AP .5: 0.9, AP .75: 0.8", {"AP": 0.7, "AP .5": 0.9, "AP .75": 0.8}, 10, None, "val"),
+    ("I0501 10:00:00.123456 140 train.py:77] eval epoch: 3, loss: 0.6", {"loss": 0.6}, 3, None, "val"),
     ("    train/Perplexity=8,641", {"train/Perplexity": 8641.0}, None, None, ""),
     ("epoch: 3, train_loss: 0.4 (±0.02), val_ap: 0.3 +/- 0.01", {"train_loss": 0.4, "val_ap": 0.3}, 3, None, ""),
 ]  # fmt: skip
