@@ -129,6 +129,15 @@ def _run(run: TrainedRun, *, verbose: bool) -> list[str]:
     ]
     if run.because:
         blocks.append(f"<p>{escape(sentence(run.because))}</p>")
+    shown = chosen(run, most=100 if verbose else _MOST_CURVES)
+    if shown:
+        figures = "".join(
+            f"<figure><figcaption><b>{escape(label(series))}</b> "
+            f"<span class='dim'>{escape(series.key)}</span></figcaption>"
+            f"{chart(series, marks(run, series), axis=run.log.axis)}</figure>"
+            for series in shown
+        )
+        blocks.append(f'<div class="curves">{figures}</div>')
     if run.causes:
         blocks.append(f"<p><b>{escape(told.likely(run))}</b></p>")
     for cause in run.causes:
@@ -143,15 +152,6 @@ def _run(run: TrainedRun, *, verbose: bool) -> list[str]:
     if rest:
         blocks.append("<h3>Also found</h3>")
         blocks += [f'<div class="card">{_finding(f, where=told.place(f, run))}</div>' for f in rest]
-    shown = chosen(run, most=100 if verbose else _MOST_CURVES)
-    if shown:
-        figures = "".join(
-            f"<figure><figcaption><b>{escape(label(series))}</b> "
-            f"<span class='dim'>{escape(series.key)}</span></figcaption>"
-            f"{chart(series, marks(run, series), axis=run.log.axis)}</figure>"
-            for series in shown
-        )
-        blocks.append(f'<div class="curves">{figures}</div>')
     return blocks
 
 
