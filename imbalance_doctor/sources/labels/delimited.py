@@ -43,7 +43,7 @@ class Delimited(Reader):
     @staticmethod
     def read(file: LabelFile, options: Options) -> LabelCounts:
         """Count the labels of one column, or the ones of several."""
-        table = _open(file, options)
+        table = open_table(file, options)
         indices, told = _choose_columns(table, options)
         if options.kind == "indicator":
             return _count_indicator(table, indices, told)
@@ -86,7 +86,14 @@ class _Table:
             yield line, row
 
 
-def _open(file: LabelFile, options: Options) -> _Table:
+def open_table(file: LabelFile, options: Options) -> _Table:
+    """Look at the first rows of a table: its separator, its width, and whether it has a header.
+
+    Raises
+    ------
+    InputError
+        It has no rows.
+    """
     lines = decoded_lines(file, options)
     ahead = list(itertools.islice(lines, _SAMPLE))
     separator = _separator(ahead) or ("\t" if file.suffix == ".tsv" else ",")
@@ -113,7 +120,7 @@ def _open(file: LabelFile, options: Options) -> _Table:
         header = tuple(field.strip() for field in sample[0][1])
         sample = sample[1:]
     if not any(row for _, row in sample):
-        raise InputError("expected rows of labels, but got only a header", where=file.name)
+        raise InputError("expected rows, but got only a header", where=file.name)
     return _Table(where=file.name, header=header, width=width, sample=sample, rest=numbered)
 
 

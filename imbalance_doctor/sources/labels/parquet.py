@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from imbalance_doctor.errors import InputError, did_you_mean
@@ -21,6 +22,7 @@ from imbalance_doctor.sources.labels._values import (
 from imbalance_doctor.sources.labels.base import LabelFile, Reader
 
 _BATCH = 2**17
+_BUFFER = 2**20
 _LISTED = 20
 _LARGEST_EXACT = 2**53
 
@@ -41,27 +43,35 @@ class Parquet(Reader):
     def read(file: LabelFile, options: Options) -> LabelCounts:
         """Count the labels of one column, or the ones of several."""
         path = file.need_path(Parquet.title)
-        try:
-            import pyarrow as pa  # type: ignore[import-untyped]
-            import pyarrow.parquet as pq  # type: ignore[import-untyped]
-        except ImportError as error:
-            raise InputError(
-                "expected pyarrow to read Parquet, but it is not installed",
-                where=path,
-                hint="pip install 'imbalance-doctor[parquet]'",
-            ) from error
-        try:
-            with pq.ParquetFile(path) as table:
-                names, told = _choose(table.schema_arrow.names, options, path)
-                if options.kind == "indicator":
-                    return _count_indicator(table, names, path, options)
-                return _count_column(table, names[0], path, options, told)
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(
-                f"expected a complete Parquet file, but got: {str(error)[:200]}",
-                where=path,
-                hint="the file is truncated or damaged",
-            ) from error
+        with opening(path) as table:
+            names, told = _choose(table.schema_arrow.names, options, path)
+            if options.kind == "indicator":
+                return _count_indicator(table, names, path, options)
+            return _count_column(table, names[0], path, options, told)
+
+
+@contextlib.contextmanager
+def opening(path: str) -> Iterator[Any]:
+    """Open a Parquet file, and turn what pyarrow raises on a broken one into one `InputError`."""
+    try:
+        import pyarrow as pa  # type: ignore[import-untyped]
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise InputError(
+            "expected pyarrow to read Parquet, but it is not installed",
+            where=path,
+            hint="pip install 'imbalance-doctor[parquet]'",
+        ) from error
+    try:
+        # With a buffer a column is read page by page; without, each row group at once.
+        with pq.ParquetFile(path, buffer_size=_BUFFER) as table:
+            yield table
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"expected a complete Parquet file, but got: {str(error)[:200]}",
+            where=path,
+            hint="the file is truncated or damaged",
+        ) from error
 
 
 def _choose(columns: Sequence[str], options: Options, where: str) -> tuple[list[str], tuple[str, ...]]:
