@@ -171,7 +171,6 @@ class _Shape:
     bar: bool = False
     silent: bool = False
     numeric: bool = False
-    crash: bool = False
     val: bool = False
     count: int = 0
     read: int = 0
@@ -268,7 +267,6 @@ class TextFollower:
         self._lists: dict[str, list[float]] | None = {}
         self._list_lines: list[Record] = []
         self._seen_keys: set[str] = set()
-        self._crashed_at = 0
         self._since_crash = 0
 
     def feed(self, data: bytes) -> list[Record]:
