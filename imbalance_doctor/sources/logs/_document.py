@@ -6,6 +6,7 @@ hand-written), rows by epoch, and any of these under a key of its own beside set
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
@@ -22,6 +23,7 @@ from imbalance_doctor.sources.logs._rows import (
     is_metric,
     normal,
     number,
+    other_table,
     phase_of,
     place,
     role_of,
@@ -29,7 +31,7 @@ from imbalance_doctor.sources.logs._rows import (
 )
 from imbalance_doctor.sources.logs.base import Parsed, Record, Template
 
-__all__ = ["has_history", "records_of", "whole_rows"]
+__all__ = ["has_history", "instead_of_history", "records_of", "whole_rows"]
 
 _DEEPEST = 8
 _MOST_PARTS = 20_000
@@ -59,6 +61,7 @@ class _Column:
     path: tuple[str, ...]
     group: str
     values: Sequence[Any]
+    home: int
 
     @property
     def key(self) -> str:
@@ -77,6 +80,7 @@ class _Found:
     columns: list[_Column] = field(default_factory=list)
     tables: list[_Table] = field(default_factory=list)
     stem: str = ""
+    home: int = 0  # the dict that is being looked through
     parts: int = 0
     numbers: int = 0
 
@@ -95,12 +99,21 @@ def whole_rows(text: str, begin: int) -> list[Mapping[str, Any]]:
     return rows
 
 
+def instead_of_history(value: Any) -> str:
+    """Return what lists a structure holds that measure, but follow no run."""
+    found = _Found()
+    with contextlib.suppress(_TooLargeError):
+        _walk(_unfolded(value), (), "", found, 0)
+    others = (other_table([c.path[-1] for c in home if c.path]) for home in _by_home(found.columns))
+    return next(filter(None, others), "")
+
+
 def has_history(value: Any) -> bool:
     """Tell whether anything in a structure looks like a series of at least two points."""
     found = _Found()
     try:
         _walk(_unfolded(value), (), "", found, 0)
-    except InputError:
+    except _TooLargeError:
         return False
     return any(len(c.values) >= _ENOUGH for c in _sensible(found.columns)) or any(
         len(t.rows) >= _ENOUGH for t in found.tables
@@ -205,6 +218,7 @@ def _walk(value: Any, path: tuple[str, ...], group: str, found: _Found, depth: i
 
 
 def _walk_dict(value: dict[Any, Any], path: tuple[str, ...], group: str, found: _Found, depth: int) -> None:
+    home = found.home = found.parts
     numbered = {key: _NUMBERED.fullmatch(str(key)[:_LONGEST_NAME]) for key in value}
     if len(value) >= _ENOUGH and all(numbered.values()):
         ordered = sorted(value, key=lambda key: int(numbered[key][2][:18]))  # type: ignore[index]
@@ -223,6 +237,7 @@ def _walk_dict(value: dict[Any, Any], path: tuple[str, ...], group: str, found: 
     split = _names_runs(containers)
     plain = [k for k, v in containers.items() if isinstance(v, dict) and not _says(k)]
     for key, inner in containers.items():
+        found.home = home
         if split and isinstance(inner, dict):
             name = f"{group}, {key}" if group else key
             _walk(inner, path, name, found, depth + 1)
@@ -291,7 +306,7 @@ def _add_column(values: Sequence[Any], path: tuple[str, ...], group: str, found:
     if found.numbers > _MOST_NUMBERS:
         raise _TooLargeError("too large")
     if any(number(value) is not None for value in values):
-        found.columns.append(_Column(path, group, values))
+        found.columns.append(_Column(path, group, values, found.home))
 
 
 def _add_table(rows: Sequence[Mapping[str, Any]], path: tuple[str, ...], group: str, found: _Found) -> None:
@@ -327,18 +342,22 @@ def _rises(column: Sequence[float | None]) -> bool:
     return len(whole) == len(column) and all(a < b for a, b in itertools.pairwise(whole))
 
 
+def _by_home(columns: Iterable[_Column]) -> Iterable[list[_Column]]:
+    """Return the lists that stand beside each other in one dict."""
+    homes: dict[int, list[_Column]] = {}
+    for column in columns:
+        homes.setdefault(column.home, []).append(column)
+    return homes.values()
+
+
 def _sensible(columns: list[_Column]) -> list[_Column]:
     """Leave out lists that follow no run: the points of a ROC curve, counts by class, predictions."""
-    by_parent: dict[tuple[str, tuple[str, ...]], list[_Column]] = {}
-    for column in columns:
-        by_parent.setdefault((column.group, column.path[:-1]), []).append(column)
-    kept: list[_Column] = []
-    for members in by_parent.values():
-        names = {normal(column.path[-1]) for column in members if column.path}
-        placed = any(role_of(name) in {"step", "epoch"} for name in names)
-        if not placed and ({"fpr", "tpr"} <= names or names & {"threshold", "thresholds"}):
-            continue
-        kept.extend(members)
+    kept = [
+        column
+        for home in _by_home(columns)
+        if not other_table([column.path[-1] for column in home if column.path])
+        for column in home
+    ]
     telling = [c for c in kept if not c.path or _says(c.key) or role_of(c.path[-1]) in {"step", "epoch"}]
     return telling if any(is_metric(c.key) or _says(c.key) for c in telling) else kept
 

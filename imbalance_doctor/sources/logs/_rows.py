@@ -20,6 +20,7 @@ __all__ = [
     "is_metric",
     "normal",
     "number",
+    "other_table",
     "phase_of",
     "place",
     "role_of",
@@ -100,6 +101,10 @@ _NOT_STEPS = words(
     "confidence conf bin feature importance param params support"
 )
 
+_CURVES = (
+    {"fpr", "tpr"}, {"fpr", "tpr", "auc"}, {"precision", "recall"}, {"precision", "recall", "auc"},
+)  # fmt: skip
+
 _METRIC = re.compile(
     r"(?:^|_)(?:\w*loss\w*|losses|cost|nll|bce|ce|mse|mae|rmse|objective|elbo|perplexity|ppl|logloss|"
     r"cross_?entropy|acc\w*|accuracy|\w*accuracy|top_?[15]|prec\w*|precision|recall|sens\w*|spec\w*|tpr|tnr|fpr|fnr|ppv|"
@@ -160,23 +165,39 @@ def is_log_header(keys: Sequence[str]) -> bool:
 
     A table of thresholds, classes or settings holds metrics as well, but its rows are no steps of a run.
 
-    >>> is_log_header(["epoch", "auc"]), is_log_header(["threshold", "recall"]), is_log_header(["lr", "auc"])
-    (True, False, False)
+    >>> [is_log_header(keys) for keys in (["epoch", "auc"], ["threshold", "recall"], ["depth", "auc"])]
+    [True, False, False]
     """
     roles = {role_of(key) for key in keys}
     if roles & {"step", "epoch"} or {"name", "value"} <= roles:
         return True
-    names = {normal(key) for key in keys}
-    if names & _NOT_STEPS:
+    if other_table(keys):
         return False
+    names = {normal(key) for key in keys}
     measured = [name for name in names if is_metric(name)]
     return (
         any("loss" in name or name in {"cost", "nll", "mse", "mae", "rmse"} for name in measured)
         or any(phase_of(name) in {"val", "test"} and _without_phase(name) in names for name in measured)
         or {"train", "val"} <= {phase_of(name) for name in measured}
-        or (len(names) == 1 and bool(measured))
-        or ("count" in roles and len(measured) > 1)
+        or (bool(measured) and names <= {*measured, *_COUNTS})
     )
+
+
+def other_table(keys: Sequence[str]) -> str:
+    """Tell what a table is whose columns hold metrics, but whose rows are no steps of a run.
+
+    >>> other_table(["fpr", "tpr"])
+    'points of a ROC or precision-recall curve'
+    >>> other_table(["Threshold", "F1"]), other_table(["epoch", "threshold", "f1"])
+    ('metrics by threshold', '')
+    """
+    if any(role_of(key) in {"step", "epoch"} for key in keys):
+        return ""
+    names = {normal(key) for key in keys} - _COUNTS
+    by = sorted(names & _NOT_STEPS)
+    if by and any(map(is_metric, names - _NOT_STEPS)):
+        return f"metrics by {by[0].replace('_', ' ')}"
+    return "points of a ROC or precision-recall curve" if names in _CURVES else ""
 
 
 def _without_phase(name: str) -> str:

@@ -19,6 +19,7 @@ from imbalance_doctor.sources.logs._rows import (
     is_metric,
     normal,
     number,
+    other_table,
     phase_of,
     place,
     preferred,
@@ -63,7 +64,7 @@ _PROGRAMS = (
     (lambda n: "iter" in n and len(n) <= 4, "CatBoost error file"),  # noqa: PLR2004  iter and metrics alone
 )
 
-Shape = Literal["rows", "yolo", "wandb", "board", "transposed"]
+Shape = Literal["rows", "yolo", "wandb", "board", "transposed", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,9 @@ class Delimited(LogReader):
         """Read row by row."""
         layout = _layout(file)
         parsed = Parsed(format="table", records=())
-        if layout is not None:
+        if layout is not None and layout.shape == "other":
+            parsed.instead = f"a table: {other_table([name for name in layout.header if name])}"
+        elif layout is not None:
             parsed.format = _program(layout)
             parsed.records = _records(file, layout, parsed)
         return parsed
@@ -240,7 +243,7 @@ def _shape(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Shape | None
     if len(bounds) == len(header) - 1 and any(found["bound"] for found in bounds):
         return "wandb"
     if not is_log_header([name for name in header if name] + ([""] if "" in header else [])):
-        return None
+        return "other" if other_table([name for name in header if name]) else None
     return "rows" if any(len(row) > 1 for row in rows) or len(header) == 1 else None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.sources.logs._decode import head_text, whole_text
-from imbalance_doctor.sources.logs._document import has_history, records_of, whole_rows
+from imbalance_doctor.sources.logs._document import has_history, instead_of_history, records_of, whole_rows
 from imbalance_doctor.sources.logs.base import LogFile, LogReader, Options, Parsed, Record
 
 _LARGEST = 2**26
@@ -18,7 +18,7 @@ _LARGEST_LITERAL = 2**24
 _START = re.compile(r"\s*(?:\w+\s*=\s*)?(?:[\w.]*[dD]ict\((?:<[^>]*>\s*,\s*)?)?[\[{(]")
 _QUOTED = re.compile(r"""\s*[\[{]+\s*(?:["']|-?[\d.]|nan|NaN|\]|\}|\[|\{|(?:np|numpy)\.)""")
 _LOG_WORD = re.compile(
-    r"loss|acc|auc|dice|iou|f1|recall|precision|epoch|metric|err|score|map|history|learning.?rate|\blr\b",
+    r"loss|acc|auc|dice|iou|f1|recall|precision|epoch|metric|err|score|map|history|[ft]pr|roc|learning.?rate|\blr\b",
     re.IGNORECASE,
 )
 _ROWS = re.compile(r"\[\s*(?=\{)")
@@ -52,7 +52,7 @@ class JsonDocument(LogReader):
             return False
         if file.size <= len(file.head):
             value = _value(text)
-            return value is not None and has_history(value)
+            return value is not None and (has_history(value) or instead_of_history(value) != "")
         return _QUOTED.match(text, begin.end() - 1) is not None
 
     @staticmethod
@@ -74,7 +74,10 @@ class JsonDocument(LogReader):
             parsed.notes.append("the document is cut short or several: its whole objects are read")
         if isinstance(value, dict) and "iterations" in value and "meta" in value:
             parsed.format = "CatBoost training JSON"
-        parsed.records = _records(value, file, parsed)
+        if not has_history(value) and (other := instead_of_history(value)):
+            parsed.instead = f"a JSON document: {other}"
+        else:
+            parsed.records = _records(value, file, parsed)
         return parsed
 
 

@@ -253,9 +253,6 @@ def test_last_number_cut_short_is_not_read(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "threshold,precision,recall\n0.1,.5,.6\n0.2,.4,.7\n0.3,.4,.7\n",
-        "class,precision,recall\n0,.5,.6\n1,.4,.7\n2,.4,.7\n",
-        "fpr,tpr\n0,0\n.5,.6\n1,1\n",
         "age,bmi,charges\n0.1,.5,.6\n0.2,.4,.7\n",
         "lr,dropout,auc\n0.1,.5,.6\n0.2,.4,.7\n",
         "epoch,loss\nfast,low\nslow,high\n",
@@ -269,6 +266,28 @@ def test_last_number_cut_short_is_not_read(tmp_path):
 )
 def test_what_is_no_log(tmp_path, text):
     assert not t.recognises(Delimited, tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("header", "what"),
+    [
+        ("threshold,precision,recall", "a table: metrics by threshold"),
+        ("Class,precision,recall", "a table: metrics by class"),
+        ("fpr,tpr", "a table: points of a ROC or precision-recall curve"),
+    ],
+)
+def test_metrics_that_follow_no_run(tmp_path, header, what):
+    rows = "".join(f"0.{i},0.{i + 1},0.5"[: 7 + 4 * (header.count(",") - 1)] + "\n" for i in range(4))
+    parsed = t.parse(Delimited, tmp_path, f"{header}\n{rows}")
+    assert (parsed.instead, parsed.records) == (what, [])
+    parsed = t.parse(Delimited, tmp_path, f"epoch,{header}\n" + "".join(f"{i},.1,.2,.3\n" for i in range(4)))
+    assert parsed.instead == ""
+    assert len(parsed.records) == 4
+
+
+def test_table_of_nothing_but_metrics(tmp_path):
+    parsed = t.parse(Delimited, tmp_path, "accuracy,f1\n.5,.6\n.6,.7\n")
+    assert t.rows(parsed, "accuracy", "f1") == [(None, None, 0.5, 0.6), (None, None, 0.6, 0.7)]
 
 
 def test_lines_above_the_header(tmp_path):

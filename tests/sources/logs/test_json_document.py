@@ -177,8 +177,6 @@ def test_several_objects_and_a_list_cut_short(tmp_path):
             "0": {"precision": 0.1, "recall": 0.2, "support": 10},
             "1": {"precision": 0.1, "recall": 0.2, "support": 9},
         },
-        {"fpr": [0, 0.1, 1], "tpr": [0, 0.5, 1], "thresholds": [3, 2, 1]},
-        {"precision": [0, 0.1, 1], "recall": [0, 0.5, 1], "thresholds": [3, 2, 1]},
         [{"class": "cat", "recall": 0.5}, {"class": "dog", "recall": 0.6}],
         {"loss": "focal", "metric": "auc", "epochs": 5},
         {"loss": {}, "auc": []},
@@ -186,6 +184,22 @@ def test_several_objects_and_a_list_cut_short(tmp_path):
 )
 def test_results_that_follow_no_run(tmp_path, value):
     assert not t.recognises(JsonDocument, tmp_path, json.dumps(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ({"fpr": [0, 0.1, 1], "tpr": [0, 0.5, 1]}, "points of a ROC or precision-recall curve"),
+        ({"roc": {"fpr": [0, 1], "tpr": [0, 1], "thresholds": [3, 2]}, "auc": 0.5}, "metrics by thresholds"),
+        ({"precision": [0, 0.1, 1], "recall": [0, 0.5, 1], "threshold": [3, 2, 1]}, "metrics by threshold"),
+    ],
+)
+def test_curves_of_another_kind(tmp_path, value, what):
+    parsed = t.parse(JsonDocument, tmp_path, json.dumps(value))
+    assert (parsed.instead, parsed.records) == (f"a JSON document: {what}", [])
+    parsed = t.parse(JsonDocument, tmp_path, json.dumps({**value, "history": KERAS}))
+    assert parsed.instead == ""
+    assert t.rows(parsed, "loss", "val_auc") == KERAS_ROWS
 
 
 def test_large_documents_are_refused(tmp_path, monkeypatch):
