@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 POINTS = 200
 """Medians a long curve is reduced to before its points are compared in pairs."""
 
+_EXACT = 1e-4
+_COINCIDENCE = 1e-3
 NORMAL = 1.4826
 """Standard deviation of a normal variable over its median absolute deviation."""
 
@@ -258,6 +260,57 @@ def near(values: Values, level: float, within: float) -> float:
     if not len(values):
         raise ValueError("values: expected at least one, but got none")
     return float(np.mean(np.abs(values - level) <= within))
+
+
+def denominator(values: Values, *, exact: bool = False, most: int = 2000) -> int | None:
+    """Return the smallest number that all values are whole fractions of.
+
+    Parameters
+    ----------
+    values
+        Shares of a whole, as logged.
+    exact
+        They are known not to be rounded.
+    most
+        Largest number to consider.
+
+    Returns
+    -------
+    int or None
+            None for fewer than two different shares between 0 and 1, where there is no such number, and where
+        rounding to some decimals explains the values about as well.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> denominator(np.array([3, 5, 9]) / 17)
+    17
+    """
+    import numpy as np
+
+    shares = np.unique(values[(values > 0) & (values < 1)])[:POINTS]
+    if len(shares) < 2:  # noqa: PLR2004
+        return None
+    numbers = np.arange(2, most + 1)
+    parts = shares[np.newaxis, :] * numbers[:, np.newaxis]
+    fits = (np.abs(parts - np.round(parts)) < _EXACT).all(axis=1)
+    if not fits.any():
+        return None
+    found = int(numbers[fits.argmax()])
+    digits = None if exact else decimals(shares)
+    return found if digits is None or (found / 10**digits) ** len(shares) < _COINCIDENCE else None
+
+
+def decimals(values: Values) -> int | None:
+    """Return the number of decimals that the finite values are rounded to; None for more than six."""
+    import numpy as np
+
+    values = finite(values)
+    for digits in range(7):
+        scaled = values * 10**digits
+        if (np.abs(scaled - np.round(scaled)) < _EXACT).all():
+            return digits
+    return None
 
 
 def spikes(values: Values, height: float) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from imbalance_doctor.evidence import Series, TrainingLog, described
 from imbalance_doctor.facts import _curves, _readings
-from imbalance_doctor.facts._numbers import ratio
+from imbalance_doctor.facts._numbers import product, ratio
 from imbalance_doctor.facts._readings import Noted
 from imbalance_doctor.facts.base import Evidence, Facts, Span
 
@@ -90,6 +90,9 @@ class Training:
     )
     loss_range: float | None = described(
         "highest minus lowest level of the training loss, over its median size", needs=_LOSS
+    )
+    loss_fall_bars: float | None = described(
+        "fall of the training loss from its start to its end in bars", needs=_LOSS
     )
     loss_late_trend: float | None = described(
         "trend of the training loss in the last third, in deviations of a curve without one", needs=_LOSS
@@ -175,6 +178,20 @@ class Training:
         "the same over its highest level above chance", unit="share", needs=_METRIC
     )
     metric_drop_bars: float | None = described("the same in bars", needs=_METRIC)
+    metric_drop_deviations: float | None = described(
+        "the same over the deviation that a single positive gives a metric at its highest level m: "
+        "sqrt(m (1 - m))",
+        needs=_METRIC,
+    )
+    metric_drop_errors: float | None = described(
+        "the same over the sampling error, that deviation over the root of the positives",
+        needs=(*_METRIC, "log.recall"),
+    )
+    validation_positives: int | None = described(
+        "positives of the validation data, the smallest number of which all its recalls are fractions",
+        unit="rows",
+        needs=("log.recall",),
+    )
     metric_drop_trend: float | None = described(
         "trend after its highest level, in deviations of a curve without one", needs=_METRIC
     )
@@ -330,6 +347,7 @@ def _losses(noted: Noted, loss: Series, gradient: Series | None) -> None:
         loss_end=course.end,
         loss_left=ratio(course.end, course.start) if course.start > 0 <= course.end else None,
         loss_range=ratio(float(np.ptp(level)), middle),
+        loss_fall_bars=ratio(course.start - course.end, _curves.roughness(course.values)),
     )
     noted.put((_curves.span(loss, -max(len(loss) // 3, 1)),), loss_late_trend=late and late.z)
     lowest = course.lowest
@@ -472,6 +490,9 @@ def _metric(noted: Noted, log: TrainingLog, metric: Series, labelled: float | No
     )
     highest = course.highest
     best = float(course.level[highest])
+    deviation = math.sqrt(best * (1 - best)) if 0 < best < 1 else None
+    deviations = ratio(best - course.end, deviation)
+    positives = _validation_positives(log, exact=_curves.decimals(metric.values) is None)
     after = _curves.trend(course.after(highest))
     chance = {"roc_auc": 0.5, "average_precision": _prevalence(log, labelled)}.get(metric.name) or 0.0
     noted.put(
@@ -481,6 +502,9 @@ def _metric(noted: Noted, log: TrainingLog, metric: Series, labelled: float | No
         metric_drop=best - course.end,
         metric_drop_share=ratio(best - course.end, best - chance) if best > chance else None,
         metric_drop_bars=ratio(best - course.end, bar),
+        metric_drop_deviations=deviations,
+        metric_drop_errors=product(deviations, None if positives is None else math.sqrt(positives)),
+        validation_positives=positives,
         metric_drop_trend=after and after.z,
     )
     twin = _readings.metric(log, "train", names=(metric.name,))
@@ -509,6 +533,19 @@ def _settled_at(course: _curves.Course, bar: float | None) -> float:
     within = max(_NEARLY * float(course.level.max() - course.level.min()), 2 * (bar or 0.0))
     at = int(course.at[min(_curves.settled(course.level, within), len(course.at) - 1)])
     return at / max(len(course.series) - 1, 1)
+
+
+def _validation_positives(log: TrainingLog, *, exact: bool) -> int | None:
+    """Return the number of positives that the recalls of the validation data are fractions of.
+
+    They are exact where the metric beside them is: one writer rounds all numbers alike.
+    """
+    for name in ("recall", "recall_at_quantile"):
+        series = log.get(name, "val")
+        found = None if series is None else _curves.denominator(series.values, exact=exact)
+        if found is not None:
+            return found
+    return None
 
 
 def _repeats(series: Series) -> float:

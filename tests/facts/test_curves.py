@@ -219,3 +219,39 @@ def test_the_course_of_a_long_series_knows_its_places():
     found = curves.course(series(np.arange(10_000.0)))
     assert len(found.values) == curves.POINTS
     assert found.level == pytest.approx(found.at, abs=1)
+
+
+@given(st.integers(3, 400), st.lists(st.integers(1, 10**6), min_size=2, max_size=20))
+def test_shares_tell_what_they_are_fractions_of(whole, drawn):
+    parts = {d % whole for d in drawn} - {0}
+    found = curves.denominator(np.array([p / whole for p in parts]))
+    if len(parts) < 2:
+        assert found is None
+        return
+    simplest = math.lcm(*(whole // math.gcd(whole, p) for p in parts))
+    digits = next((d for d in range(1, 7) if 10**d % simplest == 0), None)
+    sure = digits is None or (simplest / 10**digits) ** len(parts) < 1e-3
+    assert found == (simplest if sure else None)
+    assert curves.denominator(np.array([p / whole for p in parts]), exact=True) == simplest
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([1.0, 2.0], 0), ([0.5, 1.0], 1), ([0.125, math.nan], 3), ([0.1234567], None), ([0.333333], 6)],
+)
+def test_decimals(values, expected):
+    assert curves.decimals(np.array(values)) == expected
+
+
+@pytest.mark.parametrize("digits", [1, 2, 3, 4, 5])
+def test_rounded_shares_tell_nothing(digits):
+    assert curves.denominator(np.round(np.sqrt([0.1, 0.2, 0.3, 0.5, 0.7]), digits)) is None
+
+
+def test_few_positives_are_told_although_their_shares_look_rounded():
+    assert curves.denominator(np.array([0.5, 0.625, 0.875])) == 8
+
+
+def test_shares_of_no_whole_tell_nothing():
+    assert curves.denominator(np.sqrt([0.2, 0.3, 0.5])) is None
+    assert curves.denominator(np.array([0.0, 1.0, math.nan])) is None

@@ -160,6 +160,9 @@ def test_levels_of_the_loss_ignore_single_values():
     assert found.value("training.loss_start") == 1.0
     assert found.value("training.loss_end") == 0.5
     assert found.value("training.loss_left") == 0.5
+    assert fact("loss_fall_bars", curve("loss", noisy(np.linspace(2, 1, 100), 0.1))) == pytest.approx(
+        9.5, abs=2
+    )
     levels = [statistics.median(values[i : i + 5]) for i in range(36)]
     assert found.value("training.loss_range") == pytest.approx(0.5 / statistics.median(levels))
 
@@ -286,6 +289,16 @@ def test_from_where_the_metric_stays_near_its_end():
     assert fact("metric_settled_at", curve("f1", np.linspace(0, 1, 100), "val")) > 0.85
     assert fact("metric_settled_at", curve("f1", [0.5] * 10, "val")) == pytest.approx(1 / 9)
     assert fact("metric_gain_bars", curve("f1", values, "val")) > 100
+
+
+def test_a_fall_in_sampling_errors():
+    metric = curve("average_precision", [0.3, 0.5, 0.5, 0.4], "val")
+    recall = curve("recall_at_quantile", [k / 48 for k in (7, 11, 13, 17)], "val")
+    assert fact("metric_drop_deviations", metric) == pytest.approx(0.1 / 0.5)
+    assert fact("metric_drop_errors", metric) is None
+    assert fact("validation_positives", metric, recall) == 48
+    assert fact("metric_drop_errors", metric, recall) == pytest.approx(0.1 / 0.5 * math.sqrt(48))
+    assert fact("metric_drop_deviations", curve("mcc", [-0.1] * 4, "val")) is None
 
 
 def test_one_odd_evaluation_is_no_swing_of_the_validation_loss():
@@ -491,7 +504,7 @@ def test_every_fact_can_be_measured():
             for phase in ("train", "val")
         ),
         curve("roc_auc", noisy(1 - valley, 0.001), "val"),
-        curve("recall", [0.0] * length, "val"),
+        curve("recall", np.arange(length) / 67, "val"),
         curve("precision", [0.0] * length, "val"),
         *(curve("recall", [0.1] * length, "val", p) for p in "ab"),
         curve("gradient_norm", [NAN] + [1.0] * (length - 2) + [NAN], ""),
