@@ -60,16 +60,25 @@ class Rows:
         """Whether it holds what only the partial-AUC loss writes."""
         return any(True for name in _PAUC for _ in self.log.all(name))
 
+    @cached_property
+    def _known(self) -> dict[bytes, NDArray[np.bool_]]:
+        """Answers of `in_main`: most series of a log stand in the same records."""
+        return {}
+
     def in_main(self, order: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which log records lie in the main phase; all, where the log knows of no phase."""
         import numpy as np
 
         stage, weight = self.get("stage"), self.get("main_weight")
-        if stage is not None:
-            return beside(stage, order) >= MAIN
-        if weight is not None:
-            return beside(weight, order) > 0
-        return np.ones(len(order), dtype=bool)
+        teller = weight if stage is None else stage
+        if teller is None:
+            return np.ones(len(order), dtype=bool)
+        name = order.tobytes()
+        if name not in self._known:
+            self._known[name] = (
+                beside(teller, order) >= MAIN if stage is not None else beside(teller, order) > 0
+            )
+        return self._known[name]
 
     def main(self, name: str) -> Values | None:
         """Return the finite values of a series in the main phase; None where there is none."""
@@ -93,7 +102,7 @@ class Rows:
         if len(found) < len(series):
             return None
         order = found[0].order
-        columns = [s.values if s is found[0] else beside(s, order) for s in found]
+        columns = [s.values if np.array_equal(s.order, order) else beside(s, order) for s in found]
         kept = self.in_main(order) & np.isfinite(columns).all(axis=0)
         return tuple(column[kept] for column in columns) if kept.any() else None
 

@@ -93,7 +93,8 @@ class Trace:
         needs=("log.score_mean",),
     )
     score_mean_early: float | None = described(
-        "size of the mean logit in the run's first tenth, over that in the last", needs=("log.score_mean",)
+        "largest size of the mean logit in the run's first tenth, over that in the last",
+        needs=("log.score_mean",),
     )
     score_resolution: float | None = described(
         "score spread over the size of the scores, at last", needs=("log.score_std", "log.score_mean")
@@ -236,6 +237,8 @@ class Trace:
         log = evidence.log
         if log is None:
             return None
+        import numpy as np
+
         rows = Rows(log)
         prevalence = _prevalence(rows, facts)
         found: dict[str, Any] = {
@@ -244,20 +247,22 @@ class Trace:
             "prevalence": prevalence,
         }
         seen: dict[str, tuple[Span, ...]] = {}
-        for part_ in (
-            _phases(rows),
-            _temperature(rows, evidence, facts),
-            _scores(rows, prevalence),
-            _levels(rows, prevalence),
-            _pool(rows),
-            _queue(rows, evidence),
-            _workers(rows),
-            _metric(rows),
-        ):
-            seen |= part_.pop("seen", {})
-            found |= part_
+        with np.errstate(all="ignore"):  # logs hold any number; what overflows is unknown
+            for part_ in (
+                _phases(rows),
+                _temperature(rows, evidence, facts),
+                _scores(rows, prevalence),
+                _levels(rows, prevalence),
+                _pool(rows),
+                _queue(rows, evidence),
+                _workers(rows),
+                _metric(rows),
+            ):
+                seen |= part_.pop("seen", {})
+                found |= part_
+        found = {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
         for name, series in _SEEN.items():
-            if found.get(name) is not None:
+            if name in found:
                 seen[name] = rows.where(*series)
         return cls(**found, seen={name: spans for name, spans in seen.items() if spans})
 
@@ -391,6 +396,9 @@ def _set_back(values: Values) -> float:
     """Return the largest factor by which the temperature jumps above its lowest value so far."""
     import numpy as np
 
+    values = values[values > 0]
+    if not len(values):
+        return 1.0
     lowest = np.minimum.accumulate(values)
     fallen = lowest < values[0]
     jumps = values[1:][fallen[:-1]] / lowest[:-1][fallen[:-1]]
@@ -411,7 +419,7 @@ def _scores(rows: Rows, prevalence: float | None) -> dict[str, Any]:
         values = finite(mean.values)
         early, late = float(first(values) or 0), float(last(values) or 0)
         found["score_shift"] = abs(late - early)
-        found["score_mean_early"] = ratio(abs(early), abs(late))
+        found["score_mean_early"] = ratio(float(np.abs(part(values, 0, 0.1)).max()), abs(late))
     both = rows.together("score_mean", "score_std")
     if both is not None and len(both[0]) >= _LEAST:
         found |= _rise(*both, whole=not rows.phased)
