@@ -54,30 +54,11 @@ _MANY = 5
 _SLACK = 1e-6
 # What cannot change within a training; where it does, every value is a training of its own.
 _SETTINGS = frozenset(
-    [
-        "depth",
-        "max_depth",
-        "min_child_weight",
-        "subsample",
-        "colsample_bytree",
-        "num_leaves",
-        "n_estimators",
-        "min_data_in_leaf",
-        "min_samples_leaf",
-        "min_samples_split",
-        "hidden_size",
-        "hidden_dim",
-        "hidden_units",
-        "n_layers",
-        "num_layers",
-        "kernel_size",
-        "n_hidden",
-        "embedding_dim",
-        "colsample_bylevel",
-        "base_score",
-        "n_neighbors",
-    ]
-)
+    ("depth", "max_depth", "min_child_weight", "subsample", "colsample_bytree", "colsample_bylevel",
+     "num_leaves", "n_estimators", "min_data_in_leaf", "min_samples_leaf", "min_samples_split",
+     "hidden_size", "hidden_dim", "hidden_units", "n_hidden", "n_layers", "num_layers", "kernel_size",
+     "embedding_dim", "base_score", "n_neighbors")
+)  # fmt: skip
 _LARGEST_SHARE = 1.5
 _LARGEST_PERCENT = 100.5
 _ABSENT = -1.0  # how detection metrics say that a class is not in the data
@@ -822,20 +803,22 @@ def _series(
 
     places, at = where
     index = np.clip(np.searchsorted(places.order, rows[:, _ORDER]), 0, len(at) - 1)
-    steps = at[index]
-    order = np.argsort(steps, kind="stable") if np.any(np.diff(steps) < 0) else slice(None)
-    orders = rows[:, _ORDER].astype(np.int64)
-    if not isinstance(order, slice):
-        orders = np.sort(orders)
+    steps, lines, orders = at[index], rows[:, _LINE].astype(np.int64), rows[:, _ORDER].astype(np.int64)
+    if np.any(np.diff(steps) < 0):  # ranks took turns in writing: the same value comes twice
+        ranked = np.argsort(steps, kind="stable")
+        steps, values, lines = steps[ranked], values[ranked], lines[ranked]
+        fresh = np.ones(len(steps), dtype=bool)
+        fresh[1:] = (np.diff(steps) > 0) | (values[1:] != values[:-1])
+        steps, values, lines, orders = steps[fresh], values[fresh], lines[fresh], orders[: fresh.sum()]
     return Series(
         key=key,
         name=named.name,
         phase=_phase(named),
         part=part or named.part,
-        steps=steps[order],
-        values=values[order],
+        steps=steps,
+        values=values,
         order=orders,
-        lines=rows[:, _LINE].astype(np.int64)[order],
+        lines=lines,
     )
 
 

@@ -97,7 +97,8 @@ _SKIPPED = frozenset(
     ]
 )
 _MARK = "tfevents"
-_SAME_VALUES = 0.8
+_SAME_VALUES = 0.9
+_AS_PRINTED = 2e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -620,24 +621,30 @@ def _distinct(readings: Sequence[LogReading]) -> list[LogReading]:
         readings, key=lambda r: (r.format == "text", -sum(len(s) for run in r.runs for s in run.series))
     )
     for reading in order:
-        if not any(_same(reading, other) for other in kept):
+        if not any(_beside(reading, other) and _same(reading, other) for other in kept):
             kept.append(reading)
     return [reading for reading in readings if reading in kept]
 
 
+def _beside(one: LogReading, other: LogReading) -> bool:
+    """Tell whether two logs lie in one folder, or one of them in a folder of the other's."""
+    a, b = (place if place.is_dir() else place.parent for place in map(Path, (one.source, other.source)))
+    return a == b or a in b.parents or b in a.parents
+
+
 def _same(one: LogReading, other: LogReading) -> bool:
-    """Tell whether the values of the shorter of two logs are those of the other, as far as printed."""
-    shared = 0
-    for run in one.runs:
-        for series in run.series:
-            if series.name in {"learning_rate", "stage", "temperature"} or len(series) < _NAMED:
+    """Tell whether two logs hold the same curve, as far as it is printed."""
+    import numpy as np
+
+    for series in (s for run in one.runs for s in run.series if s.phase):
+        for theirs in (s for run in other.runs for s in run.series):
+            if (theirs.name, theirs.phase, theirs.part) != (series.name, series.phase, series.part):
                 continue
-            mine = {f"{v:.3g}" for v in series.values}
-            if len(mine) < _NAMED:
+            fewer = min(len(series), len(theirs))
+            if fewer < _NAMED or max(len(series), len(theirs)) > fewer + 1:
                 continue
-            for theirs in (s for r in other.runs for s in r.series):
-                if (theirs.name, theirs.phase, theirs.part) == (series.name, series.phase, series.part):
-                    yours = {f"{v:.3g}" for v in theirs.values}
-                    fewer = min(len(mine), len(yours))
-                    shared += fewer >= _NAMED and len(mine & yours) >= _SAME_VALUES * fewer
-    return shared > 0
+            mine, yours = series.values[:fewer], theirs.values[:fewer]
+            near = np.isclose(mine, yours, rtol=_AS_PRINTED, equal_nan=True)
+            if len(np.unique(mine)) >= _NAMED and float(near.mean()) >= _SAME_VALUES:
+                return True
+    return False
