@@ -213,7 +213,7 @@ FAULTY = {
     ),
     "no step worth the name": (
         log(
-            draw("loss", noisy(np.linspace(0.775, 0.77, EPOCHS), 1e-3)),
+            draw("loss", noisy(np.linspace(0.773, 0.77, EPOCHS), 2e-3)),
             draw("average_precision", noisy([0.2] * EPOCHS, 1e-3), "val"),
         ),
         "learning-rate-too-low",
