@@ -30,6 +30,9 @@ _NOISE = 0.25
 _RARE = 0.3
 """Above this prevalence other losses pass that level often."""
 
+_CEILING = 0.98
+"""Average precision from which on no more than 0.02 is left to lose, the least harm that counts."""
+
 _METRICS = (
     "average_precision", "partial_auc", "recall_at_quantile", "roc_auc", "f1", "balanced_accuracy", "recall",
 )  # fmt: skip
@@ -220,6 +223,10 @@ class Trace:
         "fall of that metric from its best to its last, over its best",
         unit="share",
         needs=("log.average_precision",),
+    )
+    at_ceiling: bool | None = described(
+        "whether the validation's average precision is known to end at its ceiling, 0.98 or more",
+        needs=("log",),
     )
     metric_at_switch: float | None = described(
         "that metric when the main phase begins", unit="share", needs=("log.average_precision", "log.stage")
@@ -610,6 +617,9 @@ def _metric(rows: Rows) -> dict[str, Any]:
         if end is not None and best > 0:
             found["metric_drop"] = max(0.0, (best - end) / best)
             found["seen"] = {"metric_drop": (span(series, int(np.argmax(smooth)) + 1, -1),)}
+    precision = rows.log.get("average_precision", "val")
+    end = None if precision is None else last(precision.values)
+    found["at_ceiling"] = end is not None and end >= _CEILING
     train, val = (rows.log.get("average_precision", phase) for phase in ("train", "val"))
     if train is not None and val is not None:
         own, other = median(part(train.values, 2 / 3)), median(part(val.values, 2 / 3))

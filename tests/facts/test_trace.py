@@ -428,3 +428,9 @@ def test_scores_that_overshoot_at_once():
 
 def test_the_spread_of_the_first_rows():
     assert trace("score_std_first", score_std=np.linspace(1, 40, N)) == 2
+
+
+@pytest.mark.parametrize(("level", "told"), [(0.9799, False), (0.98, True)])
+def test_a_metric_at_its_ceiling(level, told):
+    assert trace("at_ceiling", average_precision=level) is told
+    assert trace("at_ceiling", roc_auc=0.999) is False
