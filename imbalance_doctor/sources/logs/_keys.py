@@ -281,7 +281,7 @@ _MAP = re.compile(
 )
 _AT = re.compile(
     r"(?<![a-z])(recall|ar|r|hits?|precision|p|acc|accuracy|prec|top|rank|ndcg|map|mrr)"
-    r"(?:\s*@\s*|[\s_-]at[\s_-])(\w+)"
+    r"(?:\s*@\s*|[\s_-]at[\s_-](?!quantile|q))(\w+)"
 )
 _SIZE = re.compile(r"(?<![a-z])a([pr])[_-]?(s|m|l|small|medium|large)$", re.IGNORECASE)
 _NUMBERED_LOSS = re.compile(r"loss\d+")
