@@ -125,6 +125,11 @@ HEALTHY = {
         VAL_LOSS,
         draw("accuracy", noisy([0.93] * EPOCHS, 0.003), "val"),
     ),
+    "at rest, with a metric that is not good": log(
+        draw("loss", noisy([0.061] * EPOCHS, 0.0005)),
+        VAL_LOSS,
+        draw("roc_auc", noisy([0.75] * EPOCHS, 0.001), "val"),
+    ),
     "stopped by the user": log(LOSS, VAL_LOSS, AP, crash="KeyboardInterrupt"),
 }
 
