@@ -101,6 +101,11 @@ _NOT_STEPS = words(
     "confidence conf bin feature importance param params support"
 )
 
+_SETTINGS = words(
+    "dropout dropout_rate depth max_depth n_estimators num_leaves n_layers num_layers hidden hidden_size "
+    "hidden_dim weight_decay min_child_weight subsample colsample_bytree optimizer batch_size gamma alpha "
+    "k n_neighbors c reg_lambda reg_alpha"
+)
 _CURVES = (
     {"fpr", "tpr"}, {"fpr", "tpr", "auc"}, {"precision", "recall"}, {"precision", "recall", "auc"},
 )  # fmt: skip
@@ -190,6 +195,8 @@ def other_table(keys: Sequence[str]) -> str:
     'points of a ROC or precision-recall curve'
     >>> other_table(["Threshold", "F1"]), other_table(["epoch", "threshold", "f1"])
     ('metrics by threshold', '')
+    >>> other_table(["lr", "dropout", "auc"]), other_table(["loss", "dropout", "auc"])
+    ('metrics by setting', '')
     """
     if any(role_of(key) in {"step", "epoch"} for key in keys):
         return ""
@@ -197,6 +204,12 @@ def other_table(keys: Sequence[str]) -> str:
     by = sorted(names & _NOT_STEPS)
     if by and any(map(is_metric, names - _NOT_STEPS)):
         return f"metrics by {by[0].replace('_', ' ')}"
+    if (
+        names & _SETTINGS
+        and any(map(is_metric, names - _SETTINGS))
+        and not any("loss" in name for name in names)
+    ):
+        return "metrics by setting"
     return "points of a ROC or precision-recall curve" if names in _CURVES else ""
 
 

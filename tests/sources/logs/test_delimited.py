@@ -254,7 +254,6 @@ def test_last_number_cut_short_is_not_read(tmp_path):
     "text",
     [
         "age,bmi,charges\n0.1,.5,.6\n0.2,.4,.7\n",
-        "lr,dropout,auc\n0.1,.5,.6\n0.2,.4,.7\n",
         "epoch,loss\nfast,low\nslow,high\n",
         "Epoch 1/20 | Loss: 0.69\nEpoch 2/20 | Loss: 0.59\nEpoch 3/20 | Loss: 0.58\n",
         "loss: 0.5, acc: 0.6\nloss: 0.4, acc: 0.7\nloss: 0.3, acc: 0.8\n",
@@ -273,6 +272,7 @@ def test_what_is_no_log(tmp_path, text):
     [
         ("threshold,precision,recall", "a table: metrics by threshold"),
         ("Class,precision,recall", "a table: metrics by class"),
+        ("lr,dropout,val_auc", "a table: metrics by setting"),
         ("fpr,tpr", "a table: points of a ROC or precision-recall curve"),
     ],
 )
