@@ -52,6 +52,8 @@ _MOST_RANKS = 16
 _SCRAPS = 2  # records of which a run that starts over must have more
 _MANY = 5
 _SLACK = 1e-6
+_OVERLAP = 0.3  # a resumed run repeats less of what was logged before it stopped
+_MOSTLY = 0.7
 # What cannot change within a training; where it does, every value is a training of its own.
 _SETTINGS = frozenset(
     ("depth", "max_depth", "min_child_weight", "subsample", "colsample_bytree", "colsample_bylevel",
@@ -649,10 +651,29 @@ def _pieces(breaks: Sequence[int], places: _Places) -> tuple[list[_Piece], bool]
     edges = [-math.inf, *map(float, breaks), math.inf]
     pieces = [_Piece(a, b) for a, b in pairwise(edges)]
     sizes = [len(places.cut(piece).order) for piece in pieces]
-    if len(pieces) >= _MANY and float(np.median(sizes)) <= _SCRAPS:
+    if len(pieces) >= _MANY and (float(np.median(sizes)) <= _SCRAPS or _in_turns(pieces, places)):
         return [_Piece(-math.inf, math.inf)], True
     kept = [piece for piece, size in zip(pieces, sizes, strict=True) if size > _SCRAPS]
     return kept or [_Piece(-math.inf, math.inf)], not kept and len(pieces) > 1
+
+
+def _in_turns(pieces: Sequence[_Piece], places: _Places) -> bool:
+    """Tell a log whose ranks take turns: each piece begins well within the one before it, and ends later."""
+    import numpy as np
+
+    count = "step" if _counted(places.step) else "epoch"
+    spans = []
+    for piece in pieces:
+        inside = getattr(places.cut(piece), count)
+        inside = inside[np.isfinite(inside)]
+        if len(inside):
+            spans.append((float(inside[0]), float(inside[-1])))
+    turns = [
+        before[0] < after[0] < before[1] < after[1]
+        and before[1] - after[0] >= _OVERLAP * (after[1] - after[0])
+        for before, after in pairwise(spans)
+    ]
+    return len(turns) > 0 and float(np.mean(turns)) > _MOSTLY
 
 
 def _joined(

@@ -113,8 +113,8 @@ REFUSED = (
     "time", "eta", "elapsed time per iteration (ms)", "eval_samples_per_second", "train_runtime", "data_time",
     "best_val_acc", "best_eval_f1", "min_lr", "max_memory", "number of nan iterations", "loss_weight",
     "val_loss_variance", "early_stopping_patience", "gpu_temp", "perplexity", "roi_head/num_fg_samples",
-    "consumed samples", "wps", "step", "reward", "weight_decay", "Assertion error in worker", "", "123", "score",
-    "lr per img", "accuracy_threshold",
+    "consumed samples", "wps", "step", "reward", "weight_decay", "Assertion error in worker", "", "123",
+    "score", "lr per img", "accuracy_threshold",
 )  # fmt: skip
 
 
