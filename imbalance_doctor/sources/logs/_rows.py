@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from imbalance_doctor.evidence import Phase
@@ -147,8 +148,11 @@ def is_metric(key: str) -> bool:
     >>> is_metric("val/box_loss"), is_metric("metrics/mAP50-95(B)"), is_metric("petal width")
     (True, True, False)
     """
-    if len(key) > _LONGEST_KEY:
-        return False
+    return len(key) <= _LONGEST_KEY and _is_metric(key)
+
+
+@lru_cache(4_096)
+def _is_metric(key: str) -> bool:
     spellings = (normal(key), _JOINS.sub("_", key.lower()))
     return any(_METRIC.search(spelling) for spelling in spellings) or canonical(key) is not None
 
@@ -159,6 +163,11 @@ def role_of(key: str) -> Role:
     >>> role_of("Epoch"), role_of("trainer/global_step"), role_of("max_steps"), role_of("val_loss")
     ('epoch', 'step', 'total', '')
     """
+    return _role_of(key) if len(key) <= _LONGEST_KEY else ""
+
+
+@lru_cache(4_096)
+def _role_of(key: str) -> Role:
     if key.strip() in _UNDERSCORED:
         return _UNDERSCORED[key.strip()]
     name = normal(key)

@@ -150,25 +150,25 @@ def _cells(line: str, separator: str) -> list[str]:
 
 def _table(lines: Sequence[str], separator: str) -> _Layout | None:
     cells = [_cells(line, separator) if line.strip() else [] for line in lines]
-    for first in range(min(len(lines), _PREAMBLE)):
-        header = _header(cells[first])
-        if not header:
+    named = [(row, _header(row)) for row in cells]
+    for first, (_, header) in enumerate(named[:_PREAMBLE]):
+        below = [(row, names) for row, names in named[first + 1 :] if row]
+        if not header or not below:
             continue
-        below = [row for row in cells[first + 1 :] if row]
-        if (
-            below
-            and len(below) > 1
-            and all(len(row) == len(header) + 1 for row in below)
-            and all(number(row[0]) is not None or row[0] for row in below)
-            and below[0][-1].strip()
-        ):
-            header = ("", *header)  # the nameless row names that R writes
-        comma = separator != "," and _decimal_comma(below)
-        if not _fits(header, below, decimal_comma=comma) or _alike(cells[first], below[0]):
+        if _has_row_names(header, [row for row, _ in below]):
+            header = ("", *header)  # noqa: PLW2901  made complete
+        if (shape := _shape(header)) is None:
             continue
-        if (shape := _shape(header, below)) is not None:
+        comma = separator != "," and _decimal_comma(row for row, _ in below)
+        if _fits(header, below, decimal_comma=comma) and not _alike(cells[first], below[0][0]):
             return _Layout(separator, first, header, shape, decimal_comma=comma)
     return _transposed([row for row in cells if row], separator)
+
+
+def _has_row_names(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Tell whether every row begins with a name of its own, as R writes them."""
+    wide = all(len(row) == len(header) + 1 for row in rows)
+    return len(rows) > 1 and wide and all(row[0].strip() for row in rows) and bool(rows[0][-1].strip())
 
 
 def _header(row: Sequence[str]) -> tuple[str, ...]:
@@ -203,17 +203,19 @@ def _decimal_comma(rows: Iterable[Sequence[str]]) -> bool:
     return comma > point
 
 
-def _fits(header: Sequence[str], rows: Sequence[Sequence[str]], *, decimal_comma: bool) -> bool:
+def _fits(
+    header: tuple[str, ...],
+    below: Sequence[tuple[Sequence[str], tuple[str, ...]]],
+    *,
+    decimal_comma: bool,
+) -> bool:
     """Tell whether rows belong under a header: as many cells, and numbers where it names measurements."""
-    changed = (
-        i for i, row in enumerate(rows) if _header(row) and is_log_header([c for c in _header(row) if c])
-    )
-    same_again = [row for row in rows if _header(row) == tuple(header)]
-    rows = [
-        row
-        for row in rows[: next((i for i in changed if rows[i] not in same_again), None)]
-        if row not in same_again
-    ]
+    rows = []
+    for row, names in below:
+        if names and names != header and is_log_header([name for name in names if name]):
+            break
+        if names != header:
+            rows.append((row, names))
     if not rows:
         return False
     measured = [
@@ -222,7 +224,7 @@ def _fits(header: Sequence[str], rows: Sequence[Sequence[str]], *, decimal_comma
     measured = measured or [i for i, name in enumerate(header) if name]
     places = {i for i, name in enumerate(header) if role_of(name) in {"step", "epoch"}}
     same = fitting = numeric = 0
-    for row in rows:
+    for row, names in rows:
         same += len(row) == len(header)
         filled = [(i, row[i]) for i in measured if i < len(row) and row[i].strip()]
         told = sum(
@@ -231,11 +233,11 @@ def _fits(header: Sequence[str], rows: Sequence[Sequence[str]], *, decimal_comma
             for i, cell in filled
         )
         numeric += bool(told and told >= len(filled) / 2)
-        fitting += bool(told and told >= len(filled) / 2) or (len(row) > 1 and _header(row) != ())
+        fitting += bool(told and told >= len(filled) / 2) or (len(row) > 1 and names != ())
     return min(same, numeric) >= _SAME_WIDTH * len(rows) and fitting >= _SHARE * len(rows)
 
 
-def _shape(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Shape | None:
+def _shape(header: Sequence[str]) -> Shape | None:
     names = {normal(name) for name in header if name}
     if names == _BOARD:
         return "board"
@@ -244,7 +246,7 @@ def _shape(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Shape | None
         return "wandb"
     if not is_log_header([name for name in header if name] + ([""] if "" in header else [])):
         return "other" if other_table([name for name in header if name]) else None
-    return "rows" if any(len(row) > 1 for row in rows) or len(header) == 1 else None
+    return "rows"
 
 
 def _transposed(rows: Sequence[Sequence[str]], separator: str) -> _Layout | None:
