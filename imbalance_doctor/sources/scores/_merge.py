@@ -99,7 +99,7 @@ class _Head:
             if not len(steps):
                 continue
             run, before = self.last if len(self._steps) else (0, int(steps[0]))
-            falls = np.diff(steps, prepend=before) < 0
+            falls = steps < np.concatenate([[before], steps[:-1]])  # a difference could overflow
             self._runs, self._steps, self._start = run + np.cumsum(falls), steps, 0
         return True
 

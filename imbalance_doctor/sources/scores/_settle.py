@@ -57,7 +57,7 @@ def settle(sources: Sequence[Source], options: Options, ignore_index: int | None
     how = Reading(
         kind=kind, scale=declared, ignore_index=_ignore_index(sources, ignore_index), columns=columns
     )
-    found = [_survey(source, how) for source in sources]
+    found = [_survey(source, replace(how, pairs=True)) for source in sources]
     rows = sum(f.rows for f in found)
     if not any(f.kept for f in found):
         raise InputError(
@@ -172,7 +172,7 @@ def _survey(source: Source, how: Reading) -> _Found:
         beyond = beyond or bool(outside(block.scores).any())
         if how.kind == "multilabel":
             one_each = one_each and bool((np.count_nonzero(block.targets == 1, axis=1) == 1).all())
-        if source.width == _PAIR and how.kind == "binary" and block.scores.shape[1] == _PAIR:
+        if source.width == _PAIR and how.kind == "binary":
             with np.errstate(invalid="ignore", over="ignore"):
                 sums = np.abs(block.scores.sum(axis=1) - 1)
             off = max(off, float(np.fmax.reduce(sums, initial=0)))

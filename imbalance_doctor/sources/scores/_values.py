@@ -27,15 +27,18 @@ class Reading:
     Attributes
     ----------
     scale
-        None while it is not settled: then two columns of a binary problem stay two.
+        None while it is not settled.
     columns
         Those that all files have.
+    pairs
+        Leave the two columns of a binary problem as they are.
     """
 
     kind: ScoreKind
     scale: ScoreScale | None
     ignore_index: int
     columns: frozenset[str]
+    pairs: bool = False
 
 
 def blocks(source: Source, how: Reading, most: int) -> Iterator[ScoreBlock]:
@@ -102,7 +105,7 @@ def _scores(piece: Piece, how: Reading, place: _Place) -> NDArray[Any]:
                 "logits are declared with --scores-are logits",
             )
         scores = np.clip(scores, 0, 1)
-    if how.kind == "binary" and scores.shape[1] == _PAIR and how.scale is not None:
+    if how.kind == "binary" and scores.shape[1] == _PAIR and not how.pairs:
         if how.scale == "probabilities":
             return scores[:, 1:]
         with np.errstate(invalid="ignore", over="ignore"):  # of infinite logits

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.sources.labels import delimited as labels
 from imbalance_doctor.sources.labels._values import Options as LabelOptions
-from imbalance_doctor.sources.labels.base import LabelFile
+from imbalance_doctor.sources.labels.base import LabelFile, is_textual
 from imbalance_doctor.sources.scores._names import Roles, assign
 from imbalance_doctor.sources.scores._parts import COLUMNS, Options, Piece, Source
 from imbalance_doctor.sources.scores._rows import Number, Row, pieces
@@ -26,8 +26,8 @@ class Delimited(Reader):
 
     @staticmethod
     def recognises(head: bytes) -> bool:
-        """Tell by lines that hold the same separator equally often."""
-        return labels.Delimited.recognises(head)
+        """Take any text: what is no table is told from its first lines."""
+        return is_textual(head)
 
     @staticmethod
     def open(file: LabelFile, options: Options) -> Source:
@@ -36,7 +36,7 @@ class Delimited(Reader):
         header = labels.open_table(file, LabelOptions()).header
         if not header:
             raise InputError(
-                "expected a header that names the columns, such as logit,target, but got none", where=path
+                "expected a header of distinct names, such as logit,target, but got none", where=path
             )
         roles = assign(header, options, path, "column")
         indices = [header.index(name) for name in roles.all]

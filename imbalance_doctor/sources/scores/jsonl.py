@@ -40,9 +40,11 @@ class Jsonl(Reader):
         line, first = found
         roles = assign(list(first), options, path, "key")
         lengths = {name: _length(first[name]) for name in roles.all}
-        width = sum(lengths[name] or 1 for name in roles.scores)
-        target_width = sum(lengths[name] or 1 for name in roles.targets)
-        if not 0 < max(width, target_width) <= MOST_CLASSES:
+        width, target_width = (
+            sum(1 if (length := lengths[name]) is None else length for name in names)
+            for names in (roles.scores, roles.targets)
+        )
+        if not 0 < width <= MOST_CLASSES or not target_width:
             raise InputError(
                 f"expected 1 to {MOST_CLASSES:,} scores, but got {width:,}", where=path, line=line
             )
@@ -66,7 +68,7 @@ def _objects(file: LabelFile) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for line, text in enumerate(decoded_lines(file, LabelOptions()), 1):
         if not text.strip():
             continue
-        found = load_json(text, file.name, finite=False, line=line)
+        found = load_json(text.rstrip(), file.name, finite=False, line=line)
         if not isinstance(found, dict):
             raise InputError(
                 f"expected an object, but got {text.strip()[:_LONGEST]}", where=file.name, line=line
