@@ -106,6 +106,10 @@ HEALTHY = {
         draw("average_precision", noisy(np.linspace(0.03, 0.2, EPOCHS), 0.002), "val"),
         VAL_LOSS,
     ),
+    "on its way up from a bad start": log(
+        draw("loss", noisy(falling(0.76, 0.2), 0.01)),
+        draw("roc_auc", noisy(np.r_[np.linspace(0.5, 0.2, 30), np.linspace(0.2, 0.29, 30)], 0.001), "val"),
+    ),
     "a ranking of a hard problem": log(
         LOSS,
         VAL_LOSS,
@@ -140,6 +144,10 @@ FAULTY = {
     ),
     "a climb, then NaN": (
         log(draw("loss", np.r_[falling(0.7, 0.1, 40), [0.5, 3.0, 40.0], [NAN] * 17]), AP),
+        "learning-rate-too-high",
+    ),
+    "NaN in every fourth step": (
+        log(draw("loss", np.where(np.arange(EPOCHS) % 4 == 1, NAN, LOSS.values)), AP),
         "learning-rate-too-high",
     ),
     "NaN that the log shows as zero": (
