@@ -15,6 +15,7 @@ import contextlib
 import glob
 import gzip
 import importlib
+import io
 import lzma
 import os
 import pkgutil
@@ -27,7 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO, ClassVar, cast
+from typing import ClassVar, cast
 
 from imbalance_doctor.errors import InputError, did_you_mean
 from imbalance_doctor.evidence import Phase, TrainingLog
@@ -53,6 +54,7 @@ _MOST_FILES = 2_000
 _TEXT = 1000  # rank of the reader that takes any text
 _NAMED = 5
 _COMPRESSED = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open))
+_PICKLE = b"\x80"
 _UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)
 _NOT_UTF8_TEXT = 0.1  # share of control characters above which text in 16 bits is no text
 
@@ -349,19 +351,24 @@ def _read_file(name: str, options: Options) -> LogReading:
     """Read one file, which is unpacked first where it is compressed or a pipe."""
     with contextlib.ExitStack() as stack:
         path = Path(name)
+        whole = True
         if name == STDIN:
-            path = _spooled(stack, sys.stdin.buffer, "log", name)
+            path, whole = _spooled(stack, cast("io.BufferedIOBase", sys.stdin.buffer), "log", name)
         elif stat.S_ISFIFO(_mode(path, name)):
-            path = _spooled(stack, stack.enter_context(_opened(path, name)), path.name, name)
+            path, whole = _spooled(stack, stack.enter_context(_opened(path, name)), path.name, name)
         file = _look(path, name)
-        for magic, unpack in _COMPRESSED:
-            if file.head.startswith(magic):
-                packed = stack.enter_context(_opened(path, name))
-                stem = path.stem if path.suffix in {".gz", ".bz2", ".xz"} else path.name
-                stream = cast("BinaryIO", stack.enter_context(unpack(packed)))
-                file = _look(_spooled(stack, stream, stem, name), name)
-                break
-        return _read(file, options)
+        unpack = next((open_ for magic, open_ in _COMPRESSED if file.head.startswith(magic)), None)
+        if unpack is not None:
+            packed = stack.enter_context(_opened(path, name))
+            stem = path.stem if path.suffix in {".gz", ".bz2", ".xz"} else path.name
+            stream = cast("io.BufferedIOBase", stack.enter_context(unpack(packed)))
+            path, whole = _spooled(stack, stream, stem, name)
+            file = _look(path, name)
+        reading = _read(file, options)
+        if whole:
+            return reading
+        cut = "the compressed file is cut short: what comes before the cut was read"
+        return replace(reading, notes=(*reading.notes, cut))
 
 
 def _mode(path: Path, name: str) -> int:
@@ -386,35 +393,39 @@ def _unreadable(error: BaseException, name: str) -> InputError:
     return InputError(f"expected a readable log, but got: {reason}", where=name)
 
 
-def _opened(path: Path, name: str) -> BinaryIO:
+def _opened(path: Path, name: str) -> io.BufferedReader:
     try:
         return path.open("rb")
     except OSError as error:
         raise _unreadable(error, name) from error
 
 
-def _spooled(stack: contextlib.ExitStack, stream: BinaryIO, stem: str, name: str) -> Path:
-    """Write what a pipe or a compressed file holds to a file; what comes before a fault is kept."""
+def _spooled(
+    stack: contextlib.ExitStack, stream: io.BufferedIOBase, stem: str, name: str
+) -> tuple[Path, bool]:
+    """Write what a pipe or a compressed file holds to a file; return it, and whether it is all there is.
+
+    What comes before a fault is kept.
+    """
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="imbalance-doctor-"))
     path = Path(folder) / (stem or "log")
     size = 0
     with path.open("wb") as whole:
         while True:
             try:
-                chunk = stream.read(_CHUNK)
+                chunk = stream.read1(_CHUNK)
             except _UNREADABLE as error:
                 if not size:
                     raise _unreadable(error, name) from error
-                break
+                return path, False
             if not chunk:
-                return path
+                return path, True
             size += len(chunk)
             if size > _LARGEST_UNPACKED:
                 raise InputError(
                     f"expected a log of at most {_LARGEST_UNPACKED >> 30} GiB, but got more", where=name
                 )
             whole.write(chunk)
-    return path
 
 
 def _look(path: Path, name: str) -> LogFile:
@@ -469,7 +480,10 @@ def _read(file: LogFile, options: Options) -> LogReading:
         empty = empty or replace(
             reading, instead=reading.instead or on_reading(file, thin, reading.ignored, crash)
         )
-    if failed is not None and (empty is None or not file.text):
+    if failed is not None and file.head.startswith(_PICKLE):
+        what = f"a pickle that is no plain history: {failed.problem}"
+        return LogReading(source=file.name, format="", instead=what)
+    if failed is not None:
         raise failed
     return empty or LogReading(source=file.name, format="", instead=on_reading(file, {}, (), ""))
 
