@@ -30,6 +30,8 @@ _NOISE = 0.25
 _RARE = 0.3
 """Above this prevalence other losses pass that level often."""
 
+_RANKING = ("smooth-ap", "recall-at-quantile", "pauc-at-budget")
+
 _CEILING = 0.98
 """Average precision from which on no more than 0.02 is left to lose, the least harm that counts."""
 
@@ -49,9 +51,10 @@ class Trace:
     after: ClassVar[tuple[str, ...]] = ("labels", "batch", "pool")
 
     ranking: bool | None = described(
-        "whether the log holds what only ranking losses write", unit="", needs=("log",)
+        "whether the loss ranks: the plan says so, or the log holds what only such losses write",
+        needs=("log",),
     )
-    pauc: bool | None = described("whether it holds what only the pAUC loss writes", unit="", needs=("log",))
+    pauc: bool | None = described("whether it is the pAUC loss, by the same signs", needs=("log",))
 
     warmup_share: float | None = described(
         "share of the logged run before the main phase", unit="share", needs=("log.stage",)
@@ -247,10 +250,10 @@ class Trace:
         import numpy as np
 
         rows = Rows(log)
-        prevalence = _prevalence(rows, facts)
+        prevalence = _prevalence(rows, evidence, facts)
         found: dict[str, Any] = {
-            "ranking": rows.ranking,
-            "pauc": rows.pauc,
+            "ranking": rows.ranking or evidence.plan.loss in _RANKING,
+            "pauc": rows.pauc or evidence.plan.loss == "pauc-at-budget",
             "prevalence": prevalence,
         }
         seen: dict[str, tuple[Span, ...]] = {}
@@ -317,7 +320,7 @@ def _mean(values: Values | None) -> float | None:
     return None if values is None or not len(values) else float(values.mean())
 
 
-def _prevalence(rows: Rows, facts: Facts) -> float | None:
+def _prevalence(rows: Rows, evidence: Evidence, facts: Facts) -> float | None:
     """Return the share of positives, from the best witness there is."""
     stated = rows.log.get("prevalence", "val") or rows.log.get("prevalence")
     if stated is not None and (value := median(stated.values)) is not None and 0 < value < 1:
@@ -329,7 +332,11 @@ def _prevalence(rows: Rows, facts: Facts) -> float | None:
     if positives is not None and negatives is not None:
         return ratio(positives, positives + negatives)
     queue = rows.together("queue_positives", "queue_fill")
-    return None if queue is None else ratio(_mean(queue[0]), _mean(queue[1]))
+    if queue is not None:
+        return ratio(_mean(queue[0]), _mean(queue[1]))
+    live = rows.get("positives_in_batch")
+    batch = rows.log.hints.get("batch_size") or evidence.plan.batch_size
+    return None if live is None else ratio(_mean(finite(live.values)), batch)
 
 
 def _phases(rows: Rows) -> dict[str, Any]:

@@ -77,6 +77,13 @@ def test_what_only_pauc_writes(name, told):
     assert trace("pauc", **{name: 1.0}) is told
 
 
+def test_the_plan_tells_the_kind_of_loss():
+    pauc = facts(plan=TrainingPlan(loss="pauc-at-budget"), loss=1.0)
+    assert (pauc.value("trace.ranking"), pauc.value("trace.pauc")) == (True, True)
+    focal = facts(plan=TrainingPlan(loss="sigmoid-focal"), loss=1.0)
+    assert (focal.value("trace.ranking"), focal.value("trace.pauc")) == (False, False)
+
+
 def test_warm_up_rows_do_not_count():
     spread = np.where(STAGE == 0, 100.0, 3.0)
     assert trace("spread_over_temperature_first", score_std=spread, temperature=1.0, stage=STAGE) == 3
@@ -343,6 +350,9 @@ def test_threshold_noise():
         ({"prevalence": 0.03}, 0.03),
         ({"hints": {"positives": 5.0, "negatives": 95.0}}, 0.05),
         ({"queue_positives": 20.0, "queue_fill": 200.0}, 0.1),
+        ({"positives_in_batch": 2.0, "hints": {"batch_size": 50.0}}, 0.04),
+        ({"positives_in_batch": 2.0, "plan": TrainingPlan(batch_size=100)}, 0.02),
+        ({"positives_in_batch": 2.0}, None),
         ({}, None),
     ],
 )
