@@ -228,6 +228,9 @@ class Training:
     accuracy_end: float | None = described(
         "level of the validation accuracy at the end", unit="share", needs=("log.accuracy",)
     )
+    recall_points: int | None = described(
+        "values of the validation recall", unit="values", needs=("log.recall",)
+    )
     recall_zero_share: float | None = described(
         "share of the later half of the validation recalls that are exactly 0",
         unit="share",
@@ -633,6 +636,7 @@ def _constant_answers(noted: Noted, log: TrainingLog) -> None:
         return
     later = _curves.part(recall.values, 0.5)
     start = len(recall) - len(later)
+    noted.put(recall_points=len(recall))
     noted.put((_curves.span(recall, start),), recall_zero_share=float(np.mean(later == 0)))
     precision, accuracy = (log.get(name, "val") for name in ("precision", "accuracy"))
     if precision is not None and accuracy is not None:

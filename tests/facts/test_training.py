@@ -341,6 +341,7 @@ def test_roc_auc_beside_another_metric():
 def test_answers_that_are_all_negative_or_all_positive():
     zero = curve("recall", [0.5] * 4 + [0.0] * 3 + [0.2], "val")
     assert fact("recall_zero_share", zero) == 0.75
+    assert fact("recall_points", zero) == 8
     one = [curve(n, [0.3] * 4, "val") for n in ("precision", "accuracy")]
     recall = curve("recall", [1.0] * 4, "val")
     assert fact("all_positive_share", recall, *one) == 1
