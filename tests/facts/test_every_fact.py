@@ -37,7 +37,7 @@ REALISTIC = (
 
 
 def test_every_fact_has_help_and_a_known_source():
-    sources = {"labels", "log", *(f"plan.{n}" for n in PLAN_FIELDS), *(f"log.{n}" for n in SERIES)}
+    sources = {"labels", "log", "scores", *(f"plan.{n}" for n in PLAN_FIELDS), *(f"log.{n}" for n in SERIES)}
     for name, spec in fact_specs().items():
         assert spec.help, name
         assert not spec.help.endswith("."), name
@@ -49,7 +49,7 @@ def test_no_fact_is_dead(counts, measured):
     known = set()
     for plan in REALISTIC:
         known |= set(measured(counts(99_000, 1_000), **FULL, **plan).known())
-    apart = ("plan.", "training.", "trace.")  # facts of logs have tests of their own
+    apart = ("plan.", "training.", "trace.", "scores.")  # facts of logs and scores have tests of their own
     missing = [name for name in fact_specs() if name not in known and not name.startswith(apart)]
     assert missing == []
 
