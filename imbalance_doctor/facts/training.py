@@ -26,6 +26,7 @@ _METRIC = ("log.average_precision",)
 _CLIPPED = 1e-9
 _DIGITS = 9
 _NEARLY = 0.05
+_RANKED = 0.6
 _SOME = 3
 _FEW_NEGATIVES = 0.1
 
@@ -137,6 +138,10 @@ class Training:
         needs=_LOSS,
     )
     validation_loss_rise_bars: float | None = described("the same rise in bars", needs=_LOSS)
+    validation_loss_rise_trend: float | None = described(
+        "trend of the validation loss after its lowest level, in deviations of a curve without one",
+        needs=_LOSS,
+    )
     validation_loss_best_at: float | None = described(
         "place of the lowest validation loss, 0 at the first value and 1 at the last",
         unit="share",
@@ -435,18 +440,27 @@ def _uniform(noted: Noted, log: TrainingLog, loss: Series | None, accuracy: Seri
     right = None if accuracy is None else _curves.course(accuracy)
     if course is None or loss is None:
         return
+    ranks = _readings.metric(log, names=("roc_auc",))
+    ranked = None if ranks is None else _curves.course(ranks)
+    if ranked is not None and ranked.end > _RANKED:
+        return
     stated = _readings.hint(log.hints, "num_classes")
-    candidates = [] if stated is None else [round(stated)]
+    known = [] if stated is None else [round(stated)]
     if right is not None and right.end > 0:
-        candidates.append(round(1 / right.end))
-    if 0 < course.end < math.log(10.5):
-        candidates.append(round(math.exp(course.end)))
-    for count in dict.fromkeys(candidates):
+        known.append(round(1 / right.end))
+    guessed = round(math.exp(course.end)) if 0 < course.end < math.log(10.5) else 0
+    for count in dict.fromkeys([*known, guessed]):
         if count < 2:  # noqa: PLR2004
             continue
-        at_chance = right is None or abs(right.end * count - 1) <= 0.25  # noqa: PLR2004
-        share = _curves.near(course.level, math.log(count), 0.01 * math.log(count))
-        if at_chance and share > noted.facts.get("uniform_share", 0):
+        level = math.log(count)
+        if right is not None and abs(right.end * count - 1) > 0.25:  # noqa: PLR2004
+            continue
+        # A guessed count needs more: a loss may rest near some ln K, but not from the start in every batch.
+        values = course.level if count in known else loss.values
+        if count not in known and abs(course.start - level) > _NEARLY * level:
+            continue
+        share = _curves.near(values, level, 0.01 * level)
+        if share > noted.facts.get("uniform_share", 0):
             noted.put((_curves.span(loss),), uniform_classes=count, uniform_share=share)
 
 
@@ -577,6 +591,7 @@ def _validation_loss(noted: Noted, log: TrainingLog, loss: Series | None, metric
     best, at = float(course.level[lowest]), int(course.at[lowest])
     rise = course.end - best
     bar = _curves.roughness(course.values)
+    after = _curves.trend(course.after(lowest))
     noted.put(
         (_curves.span(series),),
         validation_loss_wobble=ratio(_curves.noise(course.values), _curves.median(np.abs(series.values))),
@@ -585,6 +600,7 @@ def _validation_loss(noted: Noted, log: TrainingLog, loss: Series | None, metric
         (_curves.span(series, at),),
         validation_loss_rise=ratio(rise, best) if best > 0 else None,
         validation_loss_rise_bars=ratio(rise, bar),
+        validation_loss_rise_trend=after and after.z,
         validation_loss_best_at=at / max(len(series) - 1, 1),
         validation_loss_end=course.end,
     )

@@ -212,6 +212,20 @@ def test_many_classes_are_named_by_the_accuracy_or_by_the_log():
     assert fact("uniform_classes", loss) is None
 
 
+def test_a_guessed_number_of_classes_needs_a_loss_that_never_left_it():
+    steady, noise = noisy([math.log(5)] * 60, 0.002), noisy([math.log(5)] * 60, 0.03)
+    assert fact("uniform_classes", curve("loss", steady)) == 5
+    assert fact("uniform_share", curve("loss", noise)) < 0.5
+    assert fact("uniform_share", curve("loss", noise), hints={"num_classes": 5.0}) > 0.6
+    assert fact("uniform_share", curve("loss", np.r_[np.linspace(3, 1.7, 10), steady])) is None
+
+
+def test_ranks_above_chance_speak_against_a_uniform_answer():
+    loss = curve("loss", [math.log(2)] * 10)
+    assert fact("uniform_share", loss, curve("roc_auc", [0.55] * 10, "val")) == 1
+    assert fact("uniform_share", loss, curve("roc_auc", [0.7] * 10, "val")) is None
+
+
 def test_an_accuracy_above_chance_speaks_against_a_uniform_answer():
     loss = curve("loss", [math.log(2)] * 10)
     assert fact("uniform_share", loss, curve("accuracy", [0.9] * 10)) is None
@@ -251,6 +265,7 @@ def test_the_rise_of_the_validation_loss_and_what_happened_meanwhile():
         levels[-1] / min(levels) - 1, abs=0.02
     )
     assert found.value("training.validation_loss_rise_bars") > 50
+    assert found.value("training.validation_loss_rise_trend") > 6
     assert found.value("training.validation_loss_best_at") == pytest.approx(0.5, abs=0.03)
     assert found.value("training.validation_loss_wobble") == pytest.approx(0.001 / 0.3, rel=0.5)
     assert found.value("training.loss_left_since_best") == pytest.approx(0.086 / 0.33, rel=0.1)
