@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from imbalance_doctor.evidence import Series, described
+from imbalance_doctor.evidence import RANKING_LOSSES, Series, described
 from imbalance_doctor.facts._curves import finite, median, near, noise, part, span, trend
 from imbalance_doctor.facts._numbers import ratio
 from imbalance_doctor.facts._trace_rows import Rows, first, last
@@ -29,8 +29,6 @@ _NOISE = 0.25
 
 _RARE = 0.3
 """Above this prevalence other losses pass that level often."""
-
-_RANKING = ("smooth-ap", "recall-at-quantile", "pauc-at-budget")
 
 _CEILING = 0.98
 """Average precision from which on no more than 0.02 is left to lose, the least harm that counts."""
@@ -252,7 +250,7 @@ class Trace:
         rows = Rows(log)
         prevalence = _prevalence(rows, evidence, facts)
         found: dict[str, Any] = {
-            "ranking": rows.ranking or evidence.plan.loss in _RANKING,
+            "ranking": rows.ranking or evidence.plan.loss in RANKING_LOSSES,
             "pauc": rows.pauc or evidence.plan.loss == "pauc-at-budget",
             "prevalence": prevalence,
         }

@@ -204,6 +204,10 @@ def rates(said: list[Answer]) -> dict[str, tuple[int, int]]:
     faulty = [a for a in said if a.run.id in CAUSES]
     return {
         "detection": (sum(a.alarm for a in harmful), len(harmful)),
+        "detection, by fault": (
+            sum(a.alarm for a in faulty if a.run.id not in HARMLESS),
+            sum(a.run.id not in HARMLESS for a in faulty),
+        ),
         "top-1": (sum(a.right(1) for a in harmful), len(harmful)),
         "top-3": (sum(a.right(3) for a in harmful), len(harmful)),
         "top-1, all faults": (sum(a.right(1) for a in faulty), len(faulty)),
@@ -223,7 +227,7 @@ def rates(said: list[Answer]) -> dict[str, tuple[int, int]]:
 def _print(said: list[Answer], *, wrong: bool) -> None:
     for name, (hits, total) in rates(said).items():
         low, high = wilson(hits, total)
-        print(f"  {name:18} {hits:4} of {total:4}  {hits / max(total, 1):6.1%}  [{low:.1%}, {high:.1%}]")
+        print(f"  {name:20} {hits:4} of {total:4}  {hits / max(total, 1):6.1%}  [{low:.1%}, {high:.1%}]")
     print("\n  fault                    harmful alarms right top-3   named first")
     by_fault: dict[str, list[Answer]] = defaultdict(list)
     for answer in said:
