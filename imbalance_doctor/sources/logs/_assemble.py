@@ -425,6 +425,7 @@ class _Naming:
             for which, named in self._names.items():
                 if named.name not in ABSOLUTE:
                     self._names[which] = replace(named, phase=of_file)
+        self._drop_unnamed()
         self._choose_sets()
         self._choose_set_names()
         validated = any(named.phase == "val" and named.name in CURVES for named in self._names.values())
@@ -436,6 +437,20 @@ class _Naming:
 
     def _of(self, *names: str) -> list[tuple[_Key, Named]]:
         return [(which, named) for which, named in self._names.items() if named.name in names]
+
+    def _drop_unnamed(self) -> None:
+        """Take CatBoost's ``learn`` and ``test`` for a loss only where both are there and the first falls."""
+        unnamed = [which for which, named in self._names.items() if named.kind == "unnamed"]
+        falls = False
+        for stream in self._streams.values():
+            for which in unnamed:
+                column = stream.columns.get(which)
+                if which.key == "learn" and column is not None:
+                    values = column.rows()[:, _VALUE]
+                    falls |= bool(values[-1] < values[0])
+        if not falls or {which.key for which in unnamed} != {"learn", "test"}:
+            for which in unnamed:
+                del self._names[which]
 
     def _choose_sets(self) -> None:
         """Of ``validation_0`` and ``validation_1`` the first is the training set, where none is named so."""

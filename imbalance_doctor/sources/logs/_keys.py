@@ -114,7 +114,8 @@ _REFUSED = _words("""
     elapsed episode eta flops flos fps gap gb gpu highest hour hours image images img imgs
     improved improvement ips it lambda
     len length lower lowest margin max maximum mb mem memory min minimum minute minutes momentum ms num
-    number p50 p90 p95 p99 parameters params patience percentage prev previous progress remaining return
+    number p50 p90 p95 p99 parameters params patience percentage perplexity ppl prev
+    previous progress remaining return
     returns reward runtime samples sec second seconds secs seed size speed std stderr stdev target
     tflops thr thresh threshold throughput time times tokens upper ups var variance vram warmup weight
     weights wpb wps
@@ -151,27 +152,29 @@ _METRICS: tuple[tuple[str, bool, int, str], ...] = (
     ("partial_auc", False, 0, "pauc, partial auc, partial roc auc, p auc"),
     ("recall_at_quantile", False, 0, "recall q, recall at quantile, recall quantile, raq"),
     ("recall", False, 0, """
-     recall, sensitivity, sens, tpr, true positive rate, rec, hit rate, binaryrecall, detection rate
+     recall, recalls, ents r, sensitivity, sens, tpr, true positive rate, rec, hit rate, binaryrecall,
+     detection rate
     """),
     ("recall", False, 1, "ar, mar, mean average recall"),
     ("recall", True, 1, """
      fnr, false negative rate, miss rate, false negative, false neg ratio
     """),
     ("precision", False, 0, """
-     precision, prec, ppv, positive predictive value, binaryprecision
+     precision, precisions, ents p, prec, ppv, positive predictive value, binaryprecision
     """),
     ("specificity", False, 0, "specificity, spec, tnr, true negative rate"),
     ("false_positive_rate", False, 0, """
      fpr, false positive rate, fall out, fallout, false alarm rate
     """),
     ("f1", False, 0, """
-     f1, f1 score, fscore, f score, f1score, f measure, fmeasure, binaryf1score, multiclassf1score, f 1
+     f1, f1s, ents f, cats macro f, f1 score, fscore, f score, f1score, f measure, fmeasure,
+     binaryf1score, multiclassf1score, f 1
     """),
     ("mcc", False, 0, """
      mcc, matthews, matthews corrcoef, matthews correlation, matthews correlation coefficient
     """),
     ("accuracy", False, 0, """
-     acc, accuracy, acc1, top1, top 1, accuracy top1, top1 accuracy, top1 acc, acc top1, prec1, pixacc,
+     acc, accuracy, accs, acc1, top1, top 1, accuracy top1, top1 accuracy, top1 acc, acc top1, prec1, pixacc,
      pixel accuracy, pixel acc, categorical accuracy, binary accuracy, aacc, oa, sparse categorical
      accuracy, overall accuracy, accu, accuracies, precat1, accat1, top 1 acc, top1acc, acc seg, cls
      accuracy, multiclassaccuracy, binaryaccuracy, accuracy score, pa, rank1, top 1 accuracy, accuracy
@@ -256,11 +259,17 @@ _WHOLE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"band_neg(?:ative)?s?(?:_count)?", "band_neg_count"),
         (r"grad_pos(?:itives)?(?:_count)?", "grad_pos_count"),
         (r"rank_loss_(std|min|max)", "rank_loss_"),
+        (r"gradient_share_positive", "gradient_share_positive"),
+        (r"gradient_sign_positive", "gradient_sign_positive"),
+        (r"positives_with_gradient", "positives_with_gradient"),
+        (r"chance_level", "chance_level"),
     )
 )
 
 # Columns of detection consoles; in lower case they mean nothing.
 _LETTERS = {"P": "precision", "R": "recall"}
+# Columns of CatBoost's console, which does not name what it measures.
+_UNNAMED: Mapping[str, Place] = {"learn": "train", "test": "test"}
 _FOREIGN = {
     "损失值": " loss ", "损失": " loss ", "准确率": " accuracy ", "正确率": " accuracy ",
     "精确率": " precision ",
@@ -283,7 +292,9 @@ _AT = re.compile(
     r"(?<![a-z])(recall|ar|r|hits?|precision|p|acc|accuracy|prec|top|rank|ndcg|map|mrr)"
     r"(?:\s*@\s*|[\s_-]at[\s_-](?!quantile|q))(\w+)"
 )
-_SIZE = re.compile(r"(?<![a-z])a([pr])[_-]?(s|m|l|small|medium|large)$", re.IGNORECASE)
+_SIZE = re.compile(r"(?<![a-z])m?a([pr])[_-]?(s|m|l|small|medium|large)$", re.IGNORECASE)
+_TOP = re.compile(r"(?<![a-z])top[_-]?([2-9]|10)(?![0-9])", re.IGNORECASE)
+_RATE_OF = re.compile(r"^(lr|learning[ _]rate)\(\w*\)$", re.IGNORECASE)
 _NUMBERED_LOSS = re.compile(r"loss\d+")
 _LOG_LOSSES = frozenset(("logloss", "mlogloss"))
 _LOG_KINDS = frozenset(("log", "binary", "multi", "multiclass"))
@@ -317,6 +328,8 @@ def canonical(key: str) -> Named | None:
     key, part = _indexed(key[: _LONGEST_KEY + 1].strip().strip("'\"*-•:| "))
     if key in _LETTERS:
         return Named(name=_LETTERS[key], part=part)
+    if key in _UNNAMED and not part:
+        return Named(name="loss", phase=_UNNAMED[key], order=STAND_IN + 4, kind="unnamed")
     of_class = _OF_CLASS.match(key)
     if of_class:
         return Named(name=_CLASS_NAMES[of_class[1].lower()], part=of_class[2])
@@ -390,10 +403,11 @@ def _plain(key: str) -> tuple[str, str]:
     """Return the key as words apart, and the head that a suffix such as ``(M)`` names."""
     mask = ""
     sized = _SIZE.search(key)
-    if sized and "/" in key:
+    if sized and ("/" in key or "_" in sized[0]):
         return f"{key[: sized.start()]} A{sized[1]}", {"s": "small", "m": "medium", "l": "large"}[
             sized[2][0].lower()
         ]
+    key = _RATE_OF.sub(r"\1", key)
     for suffix, head in _BOX_AND_MASK.items():
         if key.lower().endswith(suffix):
             key, mask = key[: -len(suffix)], head
@@ -412,6 +426,9 @@ def _plain(key: str) -> tuple[str, str]:
         which = "50" if which in {"50", "500"} else which
         key = f"{key[: mapped.start()]} map{which} {key[mapped.end() :]}"
         return _CAMEL.sub(" ", key), mask
+    top = _TOP.search(key)
+    if top and not {"acc", "accuracy"} & set(re.findall(r"[a-z]+", lowered)):
+        return f"{key[: top.start()].replace('_', ' ')} accuracy {key[top.end() :]}", f"@{top[1]}"
     at = _AT.search(lowered)
     if at:
         first = at[2] in {"1", "top1"} and at[1] in {"acc", "accuracy", "prec", "top", "rank"}

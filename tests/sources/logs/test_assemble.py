@@ -273,6 +273,20 @@ def test_a_lone_term_is_the_loss():
     assert curve(run, "loss", "train").key == "train/CrossEntropyLoss"
 
 
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({"learn": (0.6, 0.5, 0.4), "test": (0.6, 0.55, 0.5)}, {("loss", "train"), ("loss", "val")}),
+        ({"learn": (0.6, 0.7, 0.8), "test": (0.6, 0.65, 0.7)}, set()),  # it may be any score
+        ({"test": (0.6, 0.55, 0.5)}, set()),
+    ],
+)
+def test_the_console_of_catboost_states_a_loss_where_it_falls(values, names):
+    rows = [Record(values=dict(zip(values, row, strict=True)), step=float(i)) for i, row in
+            enumerate(zip(*values.values(), strict=True))]  # fmt: skip
+    assert {(s.name, s.phase) for run in made(rows).runs for s in run.series} == names
+
+
 def test_terms_without_a_total_stay_terms():
     run = only(
         [Record(values={"train/box_loss": 1.0, "train/cls_loss": 2.0}, epoch=float(e)) for e in range(4)]

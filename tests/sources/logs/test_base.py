@@ -182,7 +182,7 @@ NO_LOGS = {
     b"Collecting torch\n  Downloading torch.whl\nSuccessfully installed torch-2.1\n": "installation",
     b"I tried lr 0.1 first. It was bad.\nThen I went home and thought about it.\n": "",
     b"age,income,label\n" + b"".join(b"%d,%d,%d\n" % (i, i * 7, i % 2) for i in range(40)): "",
-    b"              precision    recall  f1-score   support\n\n   0       0.93      0.99      0.96        90\n"
+    b"              precision    recall  f1-score   support\n\n 0       0.93      0.99      0.96        90\n"
     b"           1       0.50      0.10      0.17        10\n": "classification report",
     b"Traceback (most recent call last):\n  File 't.py', line 3\nValueError: bad shape (3, 4)\n":
         "ended with ValueError: bad shape (3, 4)",
