@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from imbalance_doctor.errors import InputError
@@ -11,8 +12,8 @@ from imbalance_doctor.sources.labels._lines import decoded_lines
 from imbalance_doctor.sources.labels._values import Options as LabelOptions
 from imbalance_doctor.sources.labels.base import LabelFile, is_textual
 from imbalance_doctor.sources.scores._names import assign
-from imbalance_doctor.sources.scores._parts import COLUMNS, MOST_CLASSES, Options, Piece, Source
-from imbalance_doctor.sources.scores._rows import Number, Row, pieces
+from imbalance_doctor.sources.scores._parts import MOST_CLASSES, Options, Source
+from imbalance_doctor.sources.scores._rows import Number, text_source
 from imbalance_doctor.sources.scores.base import Reader
 
 _LONGEST = 40
@@ -49,18 +50,10 @@ class Jsonl(Reader):
                 f"expected 1 to {MOST_CLASSES:,} scores, but got {width:,}", where=path, line=line
             )
 
-        def read(most: int) -> Iterator[Piece]:
-            rows = (_parse(line, found, lengths, path) for line, found in _objects(file))
-            yield from pieces(rows, roles, width, target_width, path, most)
+        def rows() -> Iterator[tuple[int, list[Any]]]:
+            return ((line, _values(line, found, lengths, path)) for line, found in _objects(file))
 
-        return Source(
-            where=path,
-            width=width,
-            target_width=target_width,
-            columns=frozenset(roles.columns) & frozenset(COLUMNS),
-            pieces=read,
-            scale=roles.scale,
-        )
+        return text_source(rows, roles, (width, target_width), path, _numbers)
 
 
 def _objects(file: LabelFile) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -68,7 +61,11 @@ def _objects(file: LabelFile) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for line, text in enumerate(decoded_lines(file, LabelOptions()), 1):
         if not text.strip():
             continue
-        found = load_json(text.rstrip(), file.name, finite=False, line=line)
+        try:
+            found = _DECODER.decode(text)
+        except (ValueError, RecursionError):
+            # once more, for the error that names the place
+            found = load_json(text.rstrip(), file.name, finite=False, line=line)
         if not isinstance(found, dict):
             raise InputError(
                 f"expected an object, but got {text.strip()[:_LONGEST]}", where=file.name, line=line
@@ -81,29 +78,37 @@ def _length(value: Any) -> int | None:
     return len(value) if isinstance(value, list) else None
 
 
-def _parse(line: int, found: Mapping[str, Any], lengths: Mapping[str, int | None], path: str) -> Row:
-    numbers: list[Number] = []
+def _values(line: int, found: Mapping[str, Any], lengths: Mapping[str, int | None], path: str) -> list[Any]:
+    values: list[Any] = []
     for name, length in lengths.items():
         value = found.get(name)
+        if value is None and name not in found:
+            raise InputError(
+                f"expected the keys of the first line, but '{name}' is missing", where=path, line=line
+            )
         if _length(value) != length:
             expected = f"{length} numbers" if length is not None else "one number"
-            raise InputError(
-                f"expected {expected} as '{name}', but got {_short(value)}",
-                where=path,
-                line=line,
-                hint="" if name in found else "every line needs the keys of the first",
-            )
-        for number in value if isinstance(value, list) else [value]:
-            if not isinstance(number, (int, float)):
-                raise InputError(
-                    f"expected a number in '{name}', but got {_short(number)}", where=path, line=line
-                )
-            # a bool is a whole number to Python, and a target to us
-            numbers.append(int(number) if isinstance(number, bool) else number)
-    return line, numbers
+            got = "one value" if not isinstance(value, list) else f"{len(value)} values"
+            raise InputError(f"expected {expected} as {name}, but got {got}", where=path, line=line)
+        if isinstance(value, list):
+            values.extend(value)
+        else:
+            values.append(value)
+    return values
 
 
-def _short(value: Any) -> str:
-    if value is None:
-        return "null"
-    return f"{len(value)} values" if isinstance(value, list) else repr(value)[:_LONGEST]
+def _numbers(values: Sequence[Any]) -> Sequence[Number]:
+    kinds = set(map(type, values))
+    if not kinds <= {int, float, bool}:
+        raise ValueError
+    return [int(v) if v is True or v is False else v for v in values] if bool in kinds else values
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique)

@@ -23,11 +23,12 @@ def test_one_clear_line(case, tmp_path):
     path, options = dumps.write(case, tmp_path)
     with pytest.raises(InputError) as refused:
         read_scores([str(path)], **options)
-    message = str(refused.value)
+    assert refused.value.where.startswith((str(path.parent), "--", *map(str, options.values())))
+    message = str(refused.value).replace(str(tmp_path), "")
     assert refused.value.exit_code == 2
     assert "\n" not in message
     assert message.isprintable()
-    assert len(message.replace(str(tmp_path), "")) < 400
+    assert len(message) < 400
     assert case.says in message
     assert "expected" in message
 
