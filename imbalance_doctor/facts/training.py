@@ -113,9 +113,7 @@ class Training:
     loss_spikes: int | None = described(
         f"training losses that stand {SPIKE} deviations above both neighbours", unit="values", needs=_LOSS
     )
-    loss_highest_spike: float | None = described(
-        "highest spike of the training loss over its median", needs=_LOSS
-    )
+    loss_highest_spike: float | None = described("largest of these over its higher neighbour", needs=_LOSS)
     uniform_classes: int | None = described(
         "number of classes whose uniform prediction explains the loss: ln K, and an accuracy of 1 / K where "
         "accuracy is logged",
@@ -405,15 +403,21 @@ def _hidden(noted: Noted, loss: Series, gradient: Series) -> None:
 
 
 def _spikes(noted: Noted, loss: Series) -> None:
+    """Note values far above both neighbours."""
     at = _curves.spikes(loss.values, SPIKE)
-    middle = _curves.median(loss.values)
     spans = tuple(_curves.span(loss, int(i), int(i)) for i in at[:5]) or (_curves.span(loss),)
-    highest = float(loss.values[at].max()) if len(at) else None
-    noted.put(
-        spans,
-        loss_spikes=len(at),
-        loss_highest_spike=ratio(highest, middle) if middle is not None and middle > 0 else None,
-    )
+    heights = [
+        height
+        for i in at
+        if (base := _beside_spike(loss, int(i))) > 0 and (height := ratio(float(loss.values[i]), base))
+    ]
+    noted.put(spans, loss_spikes=len(at), loss_highest_spike=max(heights, default=None))
+
+
+def _beside_spike(loss: Series, index: int) -> float:
+    """Return the higher of the nearest finite values on both sides."""
+    before, after = _curves.finite(loss.values[:index]), _curves.finite(loss.values[index + 1 :])
+    return max(float(before[-1]), float(after[0]))
 
 
 def _witnesses(noted: Noted, log: TrainingLog, loss: Series) -> None:
