@@ -5,7 +5,6 @@ Looking at values would make the training loop wait for an accelerator, so that 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -130,26 +129,27 @@ def layout_of(scores: Any, targets: Any, epoch: Any, sample: Any, iid: Any) -> t
 
 def snapshot(values: Any) -> Any:
     """Copy a tensor or array where it is, so that the training loop may go on to change it."""
-    if values is None:
-        return None
-    return values.detach().clone() if hasattr(values, "detach") else np.array(values)
+    return values.copy() if isinstance(values, np.ndarray) else values.detach().clone()
 
 
 def on_host(values: Any) -> NDArray[Any]:
     """Return a tensor or array as an array, half precision as float32."""
-    if isinstance(values, np.ndarray):
-        return values.astype(np.float32) if values.dtype == np.float16 else values
-    if values.dtype.is_floating_point and values.dtype.itemsize < 4:  # noqa: PLR2004  bytes of a float32
-        values = values.float()
-    host: NDArray[Any] = values.detach().cpu().numpy()
-    return host
+    if not isinstance(values, np.ndarray):
+        values = values.detach().cpu()
+        try:
+            values = values.numpy()
+        except TypeError:  # numpy knows no bfloat16
+            values = values.float().numpy()
+    host: NDArray[Any] = values
+    return host.astype(np.float32) if host.dtype == np.float16 else host
 
 
 def _joined(parts: Sequence[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Join the rows of several calls, copying from an accelerator once."""
-    torch = sys.modules.get("torch")
     first = parts[0]
-    if torch is not None and isinstance(first, torch.Tensor) and first.device.type != "cpu":
+    if not isinstance(first, np.ndarray):
+        import torch
+
         alike = (first.device, first.dtype)
         if all(isinstance(part, torch.Tensor) and (part.device, part.dtype) == alike for part in parts):
             return on_host(torch.cat([part.reshape(shape) for part in parts]))

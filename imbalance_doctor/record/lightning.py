@@ -94,12 +94,11 @@ class ScoreRecorderCallback(_callback()):  # type: ignore[misc]
         """
         if self._recorder is None or outputs is None or (isinstance(outputs, Mapping) and not outputs):
             return
+        scores = _found(self._logits, outputs, None)
         columns = {
             name: _found(key, outputs, batch) for name, key in self._columns.items() if key is not None
         }
-        self._recorder(
-            _found(self._logits, outputs, None), **columns, step=self._step, epoch=trainer.current_epoch
-        )
+        self._recorder(scores, **columns, step=self._step, epoch=trainer.current_epoch)
 
     def on_train_end(self, *_: Any) -> None:
         """Close the file."""

@@ -113,11 +113,14 @@ class ScoreRecorder:
         self._every = every
         self._ignore_index = ignore_index
         self._reservoir = Reservoir(reservoir, window, (seed, self._file.rank)) if reservoir else None
+        self._look: tuple[Any, ...] = ()
+        self._shape: tuple[int, Layout]
         self._layout: Layout | None = None
         self._dtype: Any = None
         self._step = self._file.last_step
         self._process = os.getpid()
-        self._changed = threading.Condition()  # guards all that follows
+        self._lock = threading.RLock()  # guards all that follows
+        self._changed = threading.Condition(self._lock)
         self._waiting: list[Chunk] = []
         self._waiting_bytes = 0
         self._problem = ""
@@ -164,8 +167,15 @@ class ScoreRecorder:
         self._step = step
         if step % self._every:
             return
-        logits, targets, sample, iid = (_arrayed(values) for values in (logits, targets, sample, iid))
-        rows, layout = layout_of(logits, targets, epoch, sample, iid)
+        logits, targets = _arrayed(logits), _arrayed(targets)
+        sample = None if sample is None else _arrayed(sample)
+        iid = None if iid is None else _arrayed(iid)
+        # Most batches look like the one before: what was found of it holds.
+        look = (logits.shape, targets.shape, logits.dtype, epoch is None, sample is None, iid is None)
+        if look != self._look or sample is not None or iid is not None:
+            self._shape = layout_of(logits, targets, epoch, sample, iid)
+            self._look = look
+        rows, layout = self._shape
         if iid is not None and not iid.shape:
             iid = np.full(rows, bool(iid))
         stream = None
@@ -173,13 +183,15 @@ class ScoreRecorder:
             import torch
 
             stream = torch.cuda.current_stream(logits.device)
-        logits, targets, sample, iid = (snapshot(values) for values in (logits, targets, sample, iid))
-        self._take(Chunk(logits, targets, sample, iid, step, epoch, rows, stream), layout)
+        sample = None if sample is None else snapshot(sample)
+        iid = None if iid is None else snapshot(iid)
+        chunk = Chunk(snapshot(logits), snapshot(targets), sample, iid, step, epoch, rows, stream)
+        self._take(chunk, layout)
 
     def _take(self, chunk: Chunk, layout: Layout) -> None:
-        if self._process != os.getpid():
+        if not self._thread.is_alive() and self._process != os.getpid():  # its locks may never open
             raise InputError("expected the process that made the recorder, but got a fork of it")
-        with self._changed:
+        with self._lock:  # entered sooner than the condition
             if self._closing:
                 raise InputError("expected an open recorder, but it was closed", where=self.path)
             if layout != self._layout:
