@@ -46,6 +46,7 @@ _BUCKET = 4
 _MOST_COLUMNS = 5_000
 _MOST_STREAMS = 2_000
 _MOST_SHAPES = 2_000
+_MOST_KEYS = 20_000
 _MOST_BREAKS = 10_000
 _MOST_IGNORED = 20
 _MOST_RANKS = 16
@@ -101,9 +102,10 @@ class _Key(NamedTuple):
 class _Column:
     """Values of one key: order, line, step, epoch, value."""
 
-    __slots__ = ("_chunks", "_kept", "_last", "_pending", "count")
+    __slots__ = ("_chunks", "_kept", "_last", "_pending", "count", "is_curve")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_curve: bool) -> None:
+        self.is_curve = is_curve
         self._chunks: list[Floats] = []
         self._pending: list[tuple[float, float, float, float, float]] = []
         self._kept = 0
@@ -186,8 +188,6 @@ class _Stream:
 
     Parameters
     ----------
-    meanings
-        What each key met so far means by itself; None for what is not understood.
     given
         What the user says keys mean.
 
@@ -199,8 +199,9 @@ class _Stream:
         How often the step fell back while the epoch went on: a step that counts within its epoch.
     """
 
-    def __init__(self, meanings: dict[str, Named | None], given: Mapping[str, Named]) -> None:
-        self._meanings, self._given = meanings, given
+    def __init__(self, given: Mapping[str, Named]) -> None:
+        self._given = given
+        self._known: dict[Phase, dict[str, _Column | None]] = {"": {}, "train": {}, "val": {}}
         self.columns: dict[_Key, _Column] = {}
         self.ignored: dict[str, _Unnamed] = {}
         self.breaks: list[int] = []
@@ -212,39 +213,40 @@ class _Stream:
         """Take a record in."""
         step = math.nan if record.step is None else record.step
         epoch = math.nan if record.epoch is None else record.epoch
-        columns, phase, line = self.columns, record.phase, record.line
+        known, line = self._known[record.phase], record.line
         counted = ""
         for key, value in record.values.items():
-            named = self._meaning(key)
-            if named is None:
-                unnamed = self.ignored.get(key)
-                if unnamed is not None:
-                    unnamed.count += 1
-                    unnamed.varies |= value != unnamed.first
-                elif len(self.ignored) < _MOST_COLUMNS:
-                    self.ignored[key] = _Unnamed(value)
-                continue
-            if named.name in CURVES and (not counted or key == "loss"):
-                counted = key
-            which = _Key(key, phase)
-            column = columns.get(which)
+            try:
+                column = known[key]
+            except KeyError:
+                column = self._column(key, record.phase)
+                if len(known) < _MOST_KEYS:
+                    known[key] = column
             if column is None:
-                if len(columns) >= _MOST_COLUMNS:
-                    continue
-                column = columns[which] = _Column()
+                self._pass_over(key, value)
+                continue
+            if column.is_curve and (not counted or key == "loss"):
+                counted = key
             column.add(order, line, step, epoch, value)
         if counted:
             self.records += 1
-            self._watch(_Key(counted, phase), step, epoch, order)
+            self._watch(_Key(counted, record.phase), step, epoch, order)
 
-    def _meaning(self, key: str) -> Named | None:
-        try:
-            return self._meanings[key]
-        except KeyError:
-            found = self._given.get(key) or canonical(key)
-            if len(self._meanings) < _MOST_SHAPES * _MANY:
-                self._meanings[key] = found
-            return found
+    def _column(self, key: str, phase: Phase) -> _Column | None:
+        """Return where the values of a key go; None for what is not understood."""
+        which = _Key(key, phase)
+        named = self._given.get(key) or canonical(key)
+        if named is not None and which not in self.columns and len(self.columns) < _MOST_COLUMNS:
+            self.columns[which] = _Column(is_curve=named.name in CURVES)
+        return self.columns.get(which)
+
+    def _pass_over(self, key: str, value: float) -> None:
+        unnamed = self.ignored.get(key)
+        if unnamed is not None:
+            unnamed.count += 1
+            unnamed.varies |= value != unnamed.first
+        elif len(self.ignored) < _MOST_COLUMNS:
+            self.ignored[key] = _Unnamed(value)
 
     def _watch(self, shape: _Key, step: float, epoch: float, order: int) -> None:
         """Note where the run starts over; each kind of record is compared with its own alone."""
@@ -359,7 +361,6 @@ def _labelled(runs: Sequence[TrainingLog], source: str, crash: str) -> Iterator[
 
 
 def _collect(records: Iterable[Record], given: Mapping[str, Named]) -> dict[tuple[str, str], _Stream]:
-    meanings: dict[str, Named | None] = {}
     streams: dict[tuple[str, str], _Stream] = {}
     for order, record in enumerate(records):
         which = (record.group, record.rank)
@@ -367,7 +368,7 @@ def _collect(records: Iterable[Record], given: Mapping[str, Named]) -> dict[tupl
         if stream is None:
             if len(streams) >= _MOST_STREAMS:
                 continue
-            stream = streams[which] = _Stream(meanings, given)
+            stream = streams[which] = _Stream(given)
         stream.add(record, order)
     return streams
 
