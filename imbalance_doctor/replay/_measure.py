@@ -17,12 +17,13 @@ from imbalance_doctor.losses.base import Pool
 from imbalance_doctor.replay._losses import Built, Ranked
 from imbalance_doctor.replay.settings import ReplaySettings
 
-__all__ = ["DEAD", "Worker"]
+__all__ = ["DEAD", "Measured", "Worker", "spread"]
 
 DEAD = 1e-8
 """Size of a gradient by a logit at and below which a positive counts as without gradient."""
 
 Measured = dict[str, float]
+Pools = list[tuple[Pool, list[int]]]  # what was ranked, and the positives of each class in it
 
 
 class Worker:
@@ -68,6 +69,7 @@ class Worker:
         main = self.built.main
         weight = 1.0 if self.built.wrapper is None else float(self.built.wrapper.main_weight)
         found: Measured = {}
+        pools: Pools = []
         if isinstance(main, Ranked) and weight > 0:
             found |= self._queue(main, number)  # before the batch enters it
         loss = self.built.loss(x, y, iid_mask=iid) if isinstance(main, Ranked) else self.built.loss(x, y)
@@ -75,13 +77,14 @@ class Worker:
         gradient = (torch.zeros_like(x) if slope is None else slope).detach()
         plain = gradient.numpy() if gradient.dtype != torch.bfloat16 else gradient.float().numpy()
         if isinstance(main, Ranked) and weight > 0:
-            found |= self._pool(main)
+            pools = [(pool, _positives(pool)) for pool in main.pools()]
+            found |= self._pool(main, pools)
             self._remember(x, y, number)
         chance = 0.0
         if weight < 1 and self.built.warmup is not None:
             chance += (1 - weight) * self.built.warmup.at_prior(x.detach(), y)
         if weight > 0:
-            own = _chance(main, self._settings) if isinstance(main, Ranked) else main.at_prior(x.detach(), y)
+            own = _chance(pools, self._settings) if isinstance(main, Ranked) else main.at_prior(x.detach(), y)
             chance += weight * own
         if math.isfinite(chance):
             found["chance_level"] = chance
@@ -105,27 +108,31 @@ class Worker:
             return
         count = len(x)
         if self._refuses and y.ndim == 1:
-            count = int(((y != self._ignore) & x.detach().isfinite().all(1)).sum())
+            plain = x.detach().float().numpy()
+            known = y.numpy() != self._ignore
+            if not (known.all() and math.isfinite(plain.sum())):
+                count = int(np.count_nonzero(known & np.isfinite(plain).all(1)))
         if count:
             self._ages.append((number, count))
         held = sum(n for _, n in self._ages)
         while held - self._ages[0][1] >= size if self._ages else False:
             held -= self._ages.popleft()[1]
 
-    def _pool(self, main: Ranked) -> Measured:
+    def _pool(self, main: Ranked, pools: Pools) -> Measured:
         """Say what was ranked; means over the classes."""
-        pools = list(main.pools())
         if not pools:
             return {"pool_size": 0.0, "pool_positives": 0.0}
         found = {
-            "pool_size": sum(len(pool.targets) for pool in pools) / len(pools),
-            "pool_positives": _mean([float(n) for pool in pools for n in _positives(pool)]),
+            "pool_size": sum(len(pool.targets) for pool, _ in pools) / len(pools),
+            "pool_positives": _mean([float(n) for _, counts in pools for n in counts]),
         }
         loss = self._settings.loss
         if loss == "recall-at-quantile":
             level = 1 - float(self._settings.value("quantile"))  # type: ignore[arg-type]
             form: Any = self._settings.value("quantile_interpolation")
-            cuts = [column_quantiles(p.scores.detach(), [level], form, weight=p.pool_weight) for p in pools]
+            cuts = [
+                column_quantiles(p.scores.detach(), [level], form, weight=p.pool_weight) for p, _ in pools
+            ]
             found["threshold"] = _mean(torch.cat(cuts, 1)[0].tolist())
         told = {
             "threshold": "t_beta",
@@ -166,20 +173,29 @@ def _held(loss: nn.Module, ignore_index: int) -> tuple[float, float, float, floa
         targets, scores = targets[known], scores[known]
     classes = scores.shape[1]
     own = np.count_nonzero(targets == 1) if classes == 1 else count / classes
-    return float(count), float(own), float(scores.mean()), float(scores.std(0).mean())
+    return float(count), float(own), *spread(scores)
 
 
-def _chance(main: Ranked, settings: ReplaySettings) -> float:
+def spread(scores: NDArray[Any]) -> tuple[float, float]:
+    """Return mean and standard deviation of scores [N, C], the latter a mean over columns."""
+    if scores.shape[1] > 1:
+        return float(scores.mean(dtype=np.float64)), float(scores.std(0, dtype=np.float64).mean())
+    column = scores.ravel().astype(np.float64)
+    mean = float(column.sum()) / len(column)
+    column -= mean
+    return mean, math.sqrt(float(column @ column) / len(column))
+
+
+def _chance(pools: Pools, settings: ReplaySettings) -> float:
     """Return the loss of scores without information on the pools of this step; NaN where nothing was ranked.
 
     Smooth-AP: that of equal scores, ``1 - (P + 1) / (M + 1)``. Recall at a quantile: ``1 - q``. Partial AUC:
     1 minus the middle of its band.
     """
     levels: list[float] = []
-    for pool in main.pools():
-        if pool.pool_weight is None:
-            total, counts = float(len(pool.targets)), [float(n) for n in _positives(pool)]
-        else:
+    for pool, plain in pools:
+        total, counts = float(len(pool.targets)), [float(n) for n in plain]
+        if pool.pool_weight is not None:
             total = float(pool.pool_weight.sum())
             counts = (pool.pool_weight.double() @ pool.positive.double()).tolist()
         for count in counts:

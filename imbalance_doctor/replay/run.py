@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.evidence import ScoreDump, TrainingLog
 from imbalance_doctor.replay._losses import Ranked, build
-from imbalance_doctor.replay._measure import DEAD, Measured, Worker
+from imbalance_doctor.replay._measure import DEAD, Measured, Worker, spread
 from imbalance_doctor.replay._rows import Step, steps
 from imbalance_doctor.replay._trace import Trace
 from imbalance_doctor.replay.settings import ReplaySettings
@@ -214,8 +214,7 @@ class _Told:
         self._rows += int(np.count_nonzero(known))
         found["positives_in_batch"] = positives / classes / self._workers
         if len(x):
-            found["score_mean"] = float(x.mean(dtype=np.float64))
-            found["score_std"] = float(x.std(0, dtype=np.float64).mean())
+            found["score_mean"], found["score_std"] = spread(x)
             found["score_absmax"] = float(max(x.max(), -x.min()))
         return found
 
