@@ -54,7 +54,10 @@ def open_zip(path: str) -> Iterator[zipfile.ZipFile]:
 
 
 def check_size(info: zipfile.ZipInfo, where: str) -> None:
-    """Refuse a member that unpacks to more than any data of this kind would."""
+    """Refuse a member that unpacks to more than any data of this kind would, or not piece by piece."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # zipfile unpacks a whole chunk of the others at once, however large it becomes
+        raise InputError("expected a member stored or deflated, but got another compression", where=where)
     bomb = info.file_size > _LARGE and info.file_size > _RATIO * max(info.compress_size, 1)
     if bomb or info.file_size > _LARGEST:
         raise InputError(

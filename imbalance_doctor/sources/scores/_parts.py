@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imbalance_doctor.errors import InputError
@@ -70,8 +70,8 @@ class Source:
         Yields all rows anew, at most so many at a time.
     scale, kind, ignore_index
         What the file says of itself.
-    rank
-        Of the worker that wrote it, which orders rows of the same step.
+    assumptions
+        What had to be assumed in reading, as sentences for the report.
     """
 
     where: str
@@ -81,10 +81,8 @@ class Source:
     pieces: Callable[[int], Iterator[Piece]]
     scale: ScoreScale | None = None
     kind: ScoreKind | None = None
-    names: tuple[str, ...] = ()
     ignore_index: int | None = None
-    rank: int | None = None
-    assumptions: tuple[str, ...] = field(default=())
+    assumptions: tuple[str, ...] = ()
 
 
 class NothingRecordedError(InputError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from operator import itemgetter
 
 import numpy as np
 
@@ -66,6 +67,8 @@ def settle(sources: Sequence[Source], options: Options, ignore_index: int | None
     scale = declared or _evident(found, named)
     told.extend(_assumptions(found, first, kind, scale, options, sources))
     order = _order(sources, found)
+    if any(len(group) > 1 for group in order) and len({f.rank for f in found}) < len(found):
+        told.append("files whose steps overlap are merged step by step, as those of several workers")
     settled = replace(how, scale=scale)
     classes = 1 if kind == "binary" else first.width
     return ScoreDump(
@@ -74,7 +77,6 @@ def settle(sources: Sequence[Source], options: Options, ignore_index: int | None
         kind=kind,
         scale=scale,
         blocks=lambda: _all_blocks(order, settled),
-        names=first.names,
         ignore_index=how.ignore_index,
         has_steps="step" in columns,
         has_ranks="rank" in columns,
@@ -151,6 +153,8 @@ class _Found:
         Largest distance from 1 of the sum of a row of two scores.
     lowest, highest
         Step; 0 where there are none.
+    rank
+        Of the first row; 0 where there is none.
     """
 
     rows: int
@@ -160,13 +164,16 @@ class _Found:
     sums_off: float
     lowest: int
     highest: int
+    rank: int
 
 
 def _survey(source: Source, how: Reading) -> _Found:
     rows = kept = 0
-    beyond, one_each, off = False, True, 0.0
+    beyond, one_each, off, rank = False, True, 0.0, 0
     steps: list[int] = []
     for block in blocks(source, how, rows_per_block(source.width)):
+        if block.rank is not None and not rows:
+            rank = int(block.rank[0])
         rows += len(block)
         kept += int(np.count_nonzero(block.targets != how.ignore_index))
         beyond = beyond or bool(outside(block.scores).any())
@@ -180,7 +187,14 @@ def _survey(source: Source, how: Reading) -> _Found:
             steps = [min([*steps[:1], int(block.step.min())]), max([*steps[1:], int(block.step.max())])]
     lowest, highest = steps or (0, 0)
     return _Found(
-        rows=rows, kept=kept, outside=beyond, one_each=one_each, sums_off=off, lowest=lowest, highest=highest
+        rows=rows,
+        kept=kept,
+        outside=beyond,
+        one_each=one_each,
+        sums_off=off,
+        lowest=lowest,
+        highest=highest,
+        rank=rank,
     )
 
 
@@ -227,18 +241,15 @@ def _order(sources: Sequence[Source], found: Sequence[_Found]) -> list[list[Sour
     """Group the files whose steps overlap, in the order of training; without steps, each alone as given."""
     if not all("step" in source.columns for source in sources):
         return [[source] for source in sources]
-    ranked = sorted(zip(found, sources, strict=True), key=lambda pair: pair[0].lowest)
-    groups: list[list[Source]] = []
+    groups: list[list[tuple[int, int, Source]]] = []
     highest = 0
-    for seen, source in ranked:
-        if groups and seen.lowest <= highest:
-            groups[-1].append(source)
-            highest = max(highest, seen.highest)
-        else:
-            groups.append([source])
-            highest = seen.highest
-    given = {source.where: index for index, source in enumerate(sources)}
-    return [sorted(g, key=lambda s: (s.rank if s.rank is not None else 0, given[s.where])) for g in groups]
+    for given in sorted(range(len(sources)), key=lambda index: found[index].lowest):
+        seen = found[given]
+        if not groups or seen.lowest > highest:
+            groups.append([])
+        highest = max(highest, seen.highest) if groups[-1] else seen.highest
+        groups[-1].append((seen.rank, given, sources[given]))
+    return [[source for *_, source in sorted(group, key=itemgetter(0, 1))] for group in groups]
 
 
 def _all_blocks(groups: Sequence[Sequence[Source]], how: Reading) -> Iterator[ScoreBlock]:

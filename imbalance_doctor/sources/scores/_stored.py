@@ -15,7 +15,7 @@ from imbalance_doctor.errors import InputError
 from imbalance_doctor.sources.labels._zip import open_zip
 from imbalance_doctor.sources.labels.npy import read_header
 from imbalance_doctor.sources.scores._names import Roles
-from imbalance_doctor.sources.scores._parts import COLUMNS, MOST_CLASSES, Piece, Source
+from imbalance_doctor.sources.scores._parts import MOST_CLASSES, Piece, Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -269,12 +269,7 @@ def as_scores(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def source(
-    where: str,
-    arrays: Mapping[str, Stored],
-    roles: Roles,
-    *,
-    names: tuple[str, ...] = (),
-    assumptions: tuple[str, ...] = (),
+    where: str, arrays: Mapping[str, Stored], roles: Roles, *, assumptions: tuple[str, ...] = ()
 ) -> Source:
     """Make the source of a file that holds one set of arrays."""
     rows, width, target_width = check(arrays, roles)
@@ -282,9 +277,8 @@ def source(
         where=where,
         width=width,
         target_width=target_width,
-        columns=frozenset(roles.columns) & frozenset(COLUMNS),
+        columns=frozenset(roles.columns),
         pieces=lambda most: pieces(arrays, roles, rows, most),
         scale=roles.scale,
-        names=names,
         assumptions=assumptions,
     )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.sources.labels.base import LabelFile, look
-from imbalance_doctor.sources.labels.npy import MAGIC, read_header
+from imbalance_doctor.sources.labels.npy import Npy as LabelNpy
+from imbalance_doctor.sources.labels.npy import read_header
 from imbalance_doctor.sources.scores._names import Roles, scale_of, score_word, target_siblings
 from imbalance_doctor.sources.scores._parts import Options, Source
 from imbalance_doctor.sources.scores.base import Reader
@@ -20,13 +21,13 @@ _SCORES, _TARGETS = "scores", "targets"
 class Npy(Reader):
     """Scores [N] or [N, C]; the targets named by the user, or in a sibling with a usual name."""
 
-    title = "a NumPy array (.npy)"
-    suffixes = (".npy",)
+    title = LabelNpy.title
+    suffixes = LabelNpy.suffixes
 
     @staticmethod
     def recognises(head: bytes) -> bool:
         """Tell by the magic bytes."""
-        return head.startswith(MAGIC)
+        return LabelNpy.recognises(head)
 
     @staticmethod
     def open(file: LabelFile, options: Options) -> Source:

@@ -10,7 +10,7 @@ from imbalance_doctor.sources.labels.base import LabelFile
 from imbalance_doctor.sources.labels.parquet import Parquet as LabelParquet
 from imbalance_doctor.sources.labels.parquet import opening
 from imbalance_doctor.sources.scores._names import Roles, assign
-from imbalance_doctor.sources.scores._parts import COLUMNS, MOST_CLASSES, Options, Piece, Source
+from imbalance_doctor.sources.scores._parts import MOST_CLASSES, Options, Piece, Source
 from imbalance_doctor.sources.scores.base import Reader
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Parquet(Reader):
             where=path,
             width=width,
             target_width=target_width,
-            columns=frozenset(roles.columns) & frozenset(COLUMNS),
+            columns=frozenset(roles.columns),
             pieces=read,
             scale=roles.scale,
         )

@@ -76,7 +76,6 @@ class Recorded(Reader):
             scale=first.scale,
             kind=first.kind,
             ignore_index=first.number("ignore_index"),
-            rank=first.number("rank"),
             assumptions=tuple(told),
         )
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -236,6 +237,13 @@ def cut_parquet(path):
     path.write_bytes(path.read_bytes()[:-20])
 
 
+def packed_by_lzma(path):
+    """Write an archive that is packed otherwise than numpy does."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name, values in GOOD.items():
+            archive.writestr(f"{name}.npy", labels.npy(values))
+
+
 def fortran_compressed(path):
     """Write a large compressed array whose columns lie one after the other."""
     np.savez_compressed(
@@ -301,6 +309,7 @@ _OTHERS = [
         "zip bomb",
     ),
     Case("npz damaged", "z.npz", labels.npz(**GOOD).replace(b"PK\x01\x02", b"PK\x01\x03"), "zip"),
+    Case("npz packed by LZMA", "run.npz", packed_by_lzma, "stored or deflated"),
     Case("npz compressed in Fortran order", "run.npz", fortran_compressed, "ascontiguousarray"),
     Case(
         "npz another ignore index",

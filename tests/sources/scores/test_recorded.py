@@ -52,6 +52,15 @@ def test_ranks_are_ordered_as_numbers(tmp_path):
     assert column(read_scores(write(tmp_path / "r", **files)), "rank") == [0, 2, 10]
 
 
+def test_ranks_of_other_formats_are_ordered_too(tmp_path):
+    for rank in (10, 2):
+        arrays = {**dumps.GOOD, "step": dumps.STEPS, "rank": np.int64(rank)}
+        dumps.write_npz(tmp_path / f"rank-{rank}.npz", arrays)
+    dump = read_scores([str(tmp_path / "*.npz")])
+    assert column(dump, "rank") == [2, 10] * 4
+    assert column(dump, "step") == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
 def test_what_was_written_before_a_kill_is_read(tmp_path):
     """A file that is cut at any byte gives the blocks that are complete, and says that one is not."""
     first, second = dumps.binary_block([0, 1]), dumps.binary_block([2, 3, 4])
@@ -145,6 +154,16 @@ def test_shards_of_several_formats_are_joined_by_step(tmp_path):
     dump = read_scores([str(tmp_path / "run*")])
     assert column(dump, "step") == list(range(32))
     assert column(dump, "scores") == [step - 0.5 for step in range(32)]
+
+
+def test_overlapping_files_of_no_known_worker_are_told(tmp_path):
+    for part, first in (("a", 0), ("b", 3), ("c", 9)):
+        dumps.write_npz(tmp_path / f"{part}.npz", {**dumps.GOOD, "step": dumps.STEPS + first})
+    apart = read_scores([str(tmp_path / "a.npz"), str(tmp_path / "c.npz")])
+    assert apart.assumptions == ()
+    dump = read_scores([str(tmp_path / "*.npz")])
+    assert column(dump, "step") == [0, 1, 2, 3, 3, 4, 5, 6, 9, 10, 11, 12]
+    assert "merged step by step" in dump.assumptions[0]
 
 
 def test_one_file_without_steps_is_told(tmp_path):
