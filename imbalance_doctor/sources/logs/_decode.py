@@ -8,7 +8,6 @@ import itertools
 import re
 from collections.abc import Iterator
 from functools import partial
-from typing import BinaryIO
 
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.sources.logs.base import LogFile
@@ -21,7 +20,6 @@ __all__ = [
     "head_text",
     "lines_after",
     "numbered_lines",
-    "open_log",
     "whole_bytes",
     "whole_text",
 ]
@@ -78,22 +76,6 @@ def head_text(file: LogFile) -> str:
     return file.head.decode(encoding_of(file.head), errors="replace").removeprefix("\ufeff")
 
 
-def open_log(file: LogFile) -> BinaryIO:
-    """Open a log for reading from its beginning.
-
-    Raises
-    ------
-    InputError
-        It cannot be opened.
-    """
-    if file.path is None:
-        return io.BytesIO(file.head)
-    try:
-        return file.path.open("rb")
-    except OSError as error:
-        raise _unreadable(file, error) from error
-
-
 def lines_after(file: LogFile, skipped: int) -> Iterator[str]:
     r"""Yield the lines after the first ones; the end of a line may be ``\n``, ``\r\n`` or ``\r``.
 
@@ -104,7 +86,7 @@ def lines_after(file: LogFile, skipped: int) -> Iterator[str]:
     InputError
         The file cannot be read.
     """
-    with open_log(file) as stream:
+    with file.open() as stream:
         text = io.TextIOWrapper(stream, encoding_of(file.head), errors="replace")
         read = partial(text.readline, LONGEST_LINE)
         try:
@@ -170,7 +152,7 @@ class Lines:
         twice = separator * 2
         number = 0
         last = b""
-        with open_log(self._file) as stream:
+        with self._file.open() as stream:
             read = partial(stream.readline, LONGEST_LINE)
             try:
                 for line in iter(read, b""):
@@ -211,7 +193,7 @@ def whole_bytes(file: LogFile, limit: int, what: str) -> bytes:
     InputError
         It cannot be read, or is larger than `limit` bytes.
     """
-    with open_log(file) as stream:
+    with file.open() as stream:
         try:
             data = stream.read(limit + 1)
         except OSError as error:

@@ -24,11 +24,11 @@ import sys
 import tempfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, BinaryIO, ClassVar, cast
 
 from imbalance_doctor.errors import InputError, did_you_mean
 from imbalance_doctor.evidence import Phase, TrainingLog
@@ -49,6 +49,8 @@ STDIN = "-"
 _HEAD = 2**16
 _LARGEST_UNPACKED = 2**31
 _CHUNK = 2**20
+_BUFFER = 2**18
+Progress = Callable[[int, int], None]
 _DEEPEST = 6
 _MOST_FILES = 2_000
 _TEXT = 1000  # rank of the reader that takes any text
@@ -163,10 +165,13 @@ class Options:
         ``train_`` or ``val_`` in front where it matters.
     patterns
         Regular expressions with named groups, from ``--pattern``, for text logs: group names are keys.
+    progress
+        Is told the bytes read so far of a file, and its size.
     """
 
     keys: Mapping[str, str] = field(default_factory=dict)
     patterns: tuple[str, ...] = ()
+    progress: Progress | None = field(default=None, compare=False)
 
 
 @dataclass(kw_only=True)
@@ -211,6 +216,8 @@ class LogFile:
         `head` decoded, with its last line cut off if it is not complete; empty for binary files.
     size
         In bytes.
+    progress
+        As in `Options`.
     """
 
     path: Path | None
@@ -218,11 +225,44 @@ class LogFile:
     head: bytes = b""
     text: str = ""
     size: int = 0
+    progress: Progress | None = field(default=None, compare=False)
+
+    def open(self) -> BinaryIO:
+        """Open it for reading from its beginning.
+
+        Raises
+        ------
+        InputError
+            It cannot be opened.
+        """
+        if self.path is None:
+            return io.BytesIO(self.head)
+        try:
+            raw = _Counted(self.path, self.progress, self.size)
+        except OSError as error:
+            raise _unreadable(error, self.name) from error
+        return io.BufferedReader(raw, _BUFFER)
 
     @property
     def is_folder(self) -> bool:
         """Whether it is a folder."""
         return self.path is not None and self.path.is_dir()
+
+
+class _Counted(io.FileIO):
+    """A file that tells how much of it was read."""
+
+    def __init__(self, path: Path, progress: Progress | None, size: int) -> None:
+        super().__init__(path, "rb")
+        self._progress, self._size, self._done = progress, size, 0
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read, and tell."""
+        count = super().readinto(buffer) or 0
+        self._done += count
+        if self._progress is not None:
+            self._progress(min(self._done, self._size), self._size)
+        return count
 
 
 class LogReader(ABC):
@@ -356,14 +396,14 @@ def _read_file(name: str, options: Options) -> LogReading:
             path, whole = _spooled(stack, cast("io.BufferedIOBase", sys.stdin.buffer), "log", name)
         elif stat.S_ISFIFO(_mode(path, name)):
             path, whole = _spooled(stack, stack.enter_context(_opened(path, name)), path.name, name)
-        file = _look(path, name)
+        file = _look(path, name, options.progress)
         unpack = next((open_ for magic, open_ in _COMPRESSED if file.head.startswith(magic)), None)
         if unpack is not None:
             packed = stack.enter_context(_opened(path, name))
             stem = path.stem if path.suffix in {".gz", ".bz2", ".xz"} else path.name
             stream = cast("io.BufferedIOBase", stack.enter_context(unpack(packed)))
             path, whole = _spooled(stack, stream, stem, name)
-            file = _look(path, name)
+            file = _look(path, name, options.progress)
         reading = _read(file, options)
         if whole:
             return reading
@@ -428,7 +468,7 @@ def _spooled(
             whole.write(chunk)
 
 
-def _look(path: Path, name: str) -> LogFile:
+def _look(path: Path, name: str, progress: Progress | None) -> LogFile:
     """Read the head of a file."""
     with _opened(path, name) as stream:
         try:
@@ -436,7 +476,7 @@ def _look(path: Path, name: str) -> LogFile:
             size = os.fstat(stream.fileno()).st_size
         except OSError as error:
             raise _unreadable(error, name) from error
-    return LogFile(path=path, name=name, head=head, text=_text(head, size), size=size)
+    return LogFile(path=path, name=name, head=head, text=_text(head, size), size=size, progress=progress)
 
 
 def _text(head: bytes, size: int) -> str:

@@ -92,7 +92,7 @@ def _records(file: LogFile, follower: TextFollower, parsed: Parsed) -> Iterator[
         yield from follower.feed(file.head)
     else:
         try:
-            with file.path.open("rb") as stream:
+            with file.open() as stream:
                 while chunk := stream.read(_CHUNK):
                     yield from follower.feed(chunk)
         except OSError as error:
