@@ -22,7 +22,7 @@ from imbalance_doctor.evidence import PLAN_FIELDS
 if TYPE_CHECKING:
     from imbalance_doctor.diagnose import Diagnosis
     from imbalance_doctor.engine.rulebook import RuleBook
-    from imbalance_doctor.evidence import LabelCounts, PlannedRun, TrainingLog
+    from imbalance_doctor.evidence import LabelCounts, PlannedRun, ScoreDump, TrainingLog
     from imbalance_doctor.sources.config import Config
 
 app = typer.Typer(
@@ -95,6 +95,29 @@ _INPUT: dict[str, tuple[Any, Any, Any]] = {
             panel="Input",
             help="Training plan (.yaml .json .toml) or training script (.py). Options win over it.",
         ),
+    ),
+    "scores": (
+        list[str] | None,
+        None,
+        _option(
+            "--scores",
+            metavar="FILE",
+            panel="Input",
+            help="Scores with their targets: .npz .npy .csv .parquet .pt .safetensors .jsonl, or a recorded "
+            "folder. Repeat it for shards.",
+        ),
+    ),
+    "scores_are": (
+        str | None,
+        None,
+        _option(
+            "--scores-are", metavar="SCALE", panel="Input", help="What the scores are: logits, probabilities."
+        ),
+    ),
+    "targets": (
+        str | None,
+        None,
+        _option("--targets", metavar="FILE", panel="Input", help="Targets of a bare .npy of scores."),
     ),
 }
 _READING: dict[str, tuple[Any, Any, Any]] = {
@@ -316,7 +339,12 @@ def recommend(
 
     start = runs[0] if runs else PlannedRun(plan=TrainingPlan())
     advice = advise(tuple(book.rules.values()), start, labels=labels)
-    judged = diagnose(book.rules.values(), labels=labels, runs=[replace(start, plan=advice.plan)])
+    judged = diagnose(
+        book.rules.values(),
+        labels=labels,
+        runs=[replace(start, plan=advice.plan)],
+        scores=_scores(inputs, plan),
+    )
     if plan_out is not None and advice.feasible:
         from imbalance_doctor.sources.plans import write_plan
 
@@ -357,12 +385,13 @@ def check(
     config, book = _setting(policy, rulebook)
     labels = _labels(inputs, plan)
     runs = _runs(inputs, paths or (), plan)
-    if labels is None and not runs:
+    scores = _scores(inputs, plan)
+    if labels is None and scores is None and not runs:
         raise InputError(
             "expected something to check, but got nothing",
             hint="give a plan or script, --labels FILE, or plan options such as --loss",
         )
-    diagnosis = diagnose(book.rules.values(), labels=labels, runs=runs)
+    diagnosis = diagnose(book.rules.values(), labels=labels, runs=runs, scores=scores)
     _finish(diagnosis, policy, config, output, command="check")
 
 
@@ -406,14 +435,15 @@ def diagnose(
         raise InputError(
             f"expected one plan for the logs, but got {len(runs)} ({names})", where=inputs.plan_file
         )
-    read = Options(keys=_mapped(reading.map or ()), patterns=tuple(reading.pattern or ()))
-    look = functools.partial(_look, paths, read, book, labels, runs)
-    if reading.follow:
-        if "-" in paths:
+    scores = _scores(inputs, plan)
+    with _progress("reading logs") as progress:
+        read = Options(
+            keys=_mapped(reading.map or ()), patterns=tuple(reading.pattern or ()), progress=progress
+        )
+        look = functools.partial(_look, paths, read, book, labels, runs, scores)
+        if reading.follow and "-" in paths:
             raise InputError("expected a file to follow, but got standard input", where="--follow")
-        diagnosis = _follow(paths, look, reading.interval)
-    else:
-        diagnosis = look()
+        diagnosis = _follow(paths, look, reading.interval) if reading.follow else look()
     _finish(diagnosis, policy, config, output, command="diagnose")
 
 
@@ -433,17 +463,19 @@ def _look(
     book: RuleBook,
     labels: LabelCounts | None,
     runs: Sequence[PlannedRun],
+    scores: ScoreDump | None,
 ) -> Diagnosis:
     from imbalance_doctor.diagnose import diagnose as judge
     from imbalance_doctor.sources.logs import read_logs
 
     readings = tuple(read_logs(paths, read))
     logs = [log for reading in readings for log in reading.runs]
-    if not logs:
+    if not logs and scores is None:
         return replace(
             judge((), labels=labels, runs=runs), readings=readings, subject=tuple(r.source for r in readings)
         )
-    return replace(judge(book.rules.values(), labels=labels, runs=runs, logs=logs), readings=readings)
+    judged = judge(book.rules.values(), labels=labels, runs=runs, logs=logs, scores=scores)
+    return replace(judged, readings=readings)
 
 
 def _follow(paths: Sequence[str], look: Callable[[], Diagnosis], interval: float) -> Diagnosis:
@@ -468,7 +500,8 @@ def _follow(paths: Sequence[str], look: Callable[[], Diagnosis], interval: float
 @app.command(
     epilog="Examples:\n\n    imbalance-doctor facts --labels y.npy\n\n"
     "    imbalance-doctor facts --labels y.npy --loss smooth-ap --batch-size 256 --format json\n\n"
-    "    imbalance-doctor facts --log run.log\n"
+    "    imbalance-doctor facts --log run.log\n\n"
+    "    imbalance-doctor facts --scores run.npz --scores-are logits --format prometheus\n"
 )
 @options("inputs", "output", "plan")
 def facts(
@@ -486,18 +519,20 @@ def facts(
         ),
     ] = None,
 ) -> None:
-    """Print every fact of labels, plan and log, with its unit and what provides it."""
+    """Print every fact of labels, plan, log and scores, with its unit and what provides it."""
     from imbalance_doctor.diagnose import diagnose
     from imbalance_doctor.report.facts_table import render
 
     labels = _labels(inputs, plan)
     runs = _runs(inputs, (), plan)
     logs = _one_log(log) if log is not None else ()
-    if labels is None and not runs and not logs:
+    scores = _scores(inputs, plan)
+    if labels is None and scores is None and not runs and not logs:
         raise InputError(
-            "expected labels, a plan or a log, but got nothing", hint="give --labels, --plan or --log FILE"
+            "expected labels, a plan, a log or scores, but got nothing",
+            hint="give --labels, --plan, --log or --scores FILE",
         )
-    diagnosis = diagnose((), labels=labels, runs=runs, logs=logs)
+    diagnosis = diagnose((), labels=labels, runs=runs, logs=logs, scores=scores)
     _write(
         render(diagnosis, format=output.format, verbose=output.verbose, **_page(output.output)), output.output
     )
@@ -601,12 +636,8 @@ def _labels(inputs: SimpleNamespace, plan: SimpleNamespace) -> LabelCounts | Non
         return None
     from imbalance_doctor.sources.labels import read_labels
 
-    ignore_index = None
-    if plan.ignore_index is not None:
-        from imbalance_doctor.sources.plans import plan_from_options
-
-        ignore_index = plan_from_options({"ignore_index": plan.ignore_index}).plan.ignore_index
-    with _progress() as progress:
+    ignore_index = _ignore_index(plan)
+    with _progress("reading labels") as progress:
         return read_labels(
             inputs.labels,
             column=inputs.column,
@@ -618,8 +649,36 @@ def _labels(inputs: SimpleNamespace, plan: SimpleNamespace) -> LabelCounts | Non
         )
 
 
+def _ignore_index(plan: SimpleNamespace) -> int | None:
+    if plan.ignore_index is None:
+        return None
+    from imbalance_doctor.sources.plans import plan_from_options
+
+    return plan_from_options({"ignore_index": plan.ignore_index}).plan.ignore_index
+
+
+def _scores(inputs: SimpleNamespace, plan: SimpleNamespace) -> ScoreDump | None:
+    if not inputs.scores:
+        for name in ("scores_are", "targets"):
+            if getattr(inputs, name) is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise InputError(f"expected --scores with {option}, but got none", where=option)
+        return None
+    from imbalance_doctor.sources.scores import read_scores
+
+    return read_scores(
+        inputs.scores,
+        scores_are=inputs.scores_are,
+        targets=inputs.targets,
+        ignore_index=_ignore_index(plan),
+    )
+
+
 class _progress:  # noqa: N801  used like a function
     """A progress bar on standard error, shown only to a person and only when reading takes a while."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
 
     def __enter__(self) -> Callable[[int, int], None] | None:
         self._bar: Any = None
@@ -633,7 +692,7 @@ class _progress:  # noqa: N801  used like a function
             from rich.progress import Progress
 
             self._bar = Progress(console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task("reading labels", total=total)
+            self._task = self._bar.add_task(self._what, total=total)
             self._bar.start()
         self._bar.update(self._task, completed=done, total=total)
 

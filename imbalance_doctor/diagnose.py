@@ -15,6 +15,7 @@ from imbalance_doctor.evidence import (
     LabelCounts,
     Location,
     PlannedRun,
+    ScoreDump,
     TrainingLog,
     TrainingPlan,
 )
@@ -24,7 +25,11 @@ from imbalance_doctor.recommend.base import Recommendation
 if TYPE_CHECKING:
     from imbalance_doctor.sources.logs.base import LogReading
 
-_NO_LOG = "it judges a training log: give one to `diagnose`"
+_ABSENT = {
+    "log": "it judges a training log: give one to `diagnose`",
+    "scores": "it judges a score dump: give one as --scores",
+}
+"""Inputs without which a rule has nothing to say at all, instead of an unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,8 +176,9 @@ def diagnose(
     labels: LabelCounts | None = None,
     runs: Sequence[PlannedRun] = (),
     logs: Sequence[TrainingLog] = (),
+    scores: ScoreDump | None = None,
 ) -> Diagnosis:
-    """Judge each planned run against the labels, and each training log against both.
+    """Judge each planned run against labels and scores, and each training log against all of them.
 
     Parameters
     ----------
@@ -184,6 +190,9 @@ def diagnose(
         The planned runs; none is judged as one plan of which nothing is known.
     logs
         What the runs wrote. All of them followed the one plan, where there is one.
+    scores
+        A dump of scores that the plan led to, or is for. Where the plan does not state how the scores
+        are spread, the dump does.
 
     Raises
     ------
@@ -194,20 +203,25 @@ def diagnose(
     if logs and len(runs) > 1:
         raise ValueError(f"logs: expected at most one plan, but got {len(runs)}")
     rules = [rule for rule in rules if rule.merit is None]
-    apart = {} if logs else {rule.id: _NO_LOG for rule in rules if rule.needs_log}
+    absent = [name for name, given in (("log", bool(logs)), ("scores", scores is not None)) if not given]
+    apart = {rule.id: _ABSENT[name] for rule in rules for name in absent if name in rule.inputs}
     rules = [rule for rule in rules if rule.id not in apart]
     several = len(runs) > 1 or len(logs) > 1
     judgements: list[Judgement] = []
     measured: list[Facts] = []
     trained: list[TrainedRun] = []
-    assumptions = list(labels.assumptions if labels else ())
+    assumptions = [*(labels.assumptions if labels else ()), *(scores.assumptions if scores else ())]
     defaults: dict[str, list[str]] = {}
     unread: list[Unread] = []
     for run, log in [(run, None) for run in runs] if not logs else [(runs[0], log) for log in logs]:
         plan, assumed = run.completed()
         name = _name(run, log) if several else ""
+        if scores is not None:
+            plan, told = _spread(plan, scores)
+            assumptions += told
         facts = measure(
-            Evidence(labels=labels, plan=plan, log=log), reuse=measured[0] if measured and labels else None
+            Evidence(labels=labels, plan=plan, log=log, scores=scores),
+            reuse=measured[0] if measured and labels else None,
         )
         judgement = judge(rules, facts, run=name, where=run.place)
         unknown = tuple(_explained(u, run.unreadable) for u in judgement.unknown)
@@ -246,6 +260,7 @@ def diagnose(
                 [
                     *(log.source for log in logs if log.source),
                     *([labels.source] if labels else []),
+                    *([scores.source] if scores and scores.source else []),
                     *(r.name for r in runs if r.name != FROM_OPTIONS and r.name),
                 ]
             )
@@ -266,6 +281,17 @@ def diagnose(
 def _name(run: PlannedRun, log: TrainingLog | None) -> str:
     """Return what tells this run from the others of the diagnosis."""
     return run.name if log is None else " ".join(filter(None, (log.source, log.name)))
+
+
+def _spread(plan: TrainingPlan, scores: ScoreDump) -> tuple[TrainingPlan, list[str]]:
+    """Take from a dump what the plan does not say about the scores."""
+    facts = measure(Evidence(plan=plan, scores=scores))
+    found = {
+        name: value
+        for name, fact in (("score_std", "scores.std"), ("score_absmax", "scores.absmax"))
+        if getattr(plan, name) is None and (value := facts.value(fact)) is not None
+    }
+    return plan.replace(**found), [f"{name} {value:.3g} (of the score dump)" for name, value in found.items()]
 
 
 def _shared(defaults: Mapping[str, Sequence[str]], runs: int) -> list[str]:

@@ -150,10 +150,15 @@ class Rule:
         return tuple(dict.fromkeys(read))
 
     @cached_property
+    def inputs(self) -> frozenset[str]:
+        """Kinds of input that the condition reads: ``labels``, ``plan``, ``log``, ``scores``."""
+        specs = fact_specs()
+        return frozenset(need.partition(".")[0] for name in self.when.facts for need in specs[name].needs)
+
+    @property
     def needs_log(self) -> bool:
         """Whether the condition reads a training log."""
-        specs = fact_specs()
-        return any(need.partition(".")[0] == "log" for name in self.when.facts for need in specs[name].needs)
+        return "log" in self.inputs
 
     @cached_property
     def pointers(self) -> tuple[str, ...]:

@@ -8,12 +8,23 @@ JSON::
      "assumptions": ["..."]}
 
 Every fact is there, in the order of declaration; ``value`` is null where it is unknown, and
-``missing`` names the inputs that would help (none: what was given leaves it undefined).
+``missing`` names the inputs that would help (none: what was given leaves it undefined). After them, each
+figure of a class stands alone too: that of class 3 in ``scores.class_recall`` as ``scores.recall[3]``.
+
+As ``prometheus`` all known numbers are written in the text format that the textfile collector of the
+Prometheus node exporter reads::
+
+    # HELP imbalance_doctor_scores_recall share of the positives that are found
+    # TYPE imbalance_doctor_scores_recall gauge
+    imbalance_doctor_scores_recall 0.75
+    imbalance_doctor_scores_class_recall{class="0"} 0.99
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -27,8 +38,11 @@ from imbalance_doctor.report._markdown import bullets, code, escape, table
 from imbalance_doctor.report._page import Page
 from imbalance_doctor.report.json import dump
 
-FORMATS = ("text", "json", "markdown")
+FORMATS = ("text", "json", "markdown", "prometheus")
+PAGE_FORMATS = ("text", "json", "markdown")
 _SHORT = 8
+_CLASS_VECTOR = re.compile(r"^(labels|scores)\.class_")
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_]")
 
 
 def render(
@@ -44,7 +58,7 @@ def render(
     Parameters
     ----------
     format
-        ``text``, ``json`` or ``markdown``.
+        ``text``, ``json``, ``markdown`` or ``prometheus``.
     verbose
         Text and Markdown: name plan fields that were not given, and print long vectors in full.
 
@@ -53,9 +67,11 @@ def render(
     InputError
         There is no such format for facts.
     """
-    check_format(format)
+    check_format(format, FORMATS)
     if format == "json":
         return dump(_document(diagnosis))
+    if format == "prometheus":
+        return _exposed(diagnosis.facts)
     groups = [
         (family, [spec for spec in specs if verbose or _wanted(spec, diagnosis.facts)])
         for family, specs in groupby(fact_specs().values(), key=lambda spec: spec.name.partition(".")[0])
@@ -83,7 +99,7 @@ def render(
     return page.finish()
 
 
-def check_format(name: str, known: Sequence[str] = FORMATS) -> None:
+def check_format(name: str, known: Sequence[str] = PAGE_FORMATS) -> None:
     """Make sure that a format exists for this kind of page."""
     if name not in known:
         raise InputError(
@@ -107,9 +123,47 @@ def _document(diagnosis: Diagnosis) -> Mapping[str, Any]:
                 "missing": missing_of(spec.needs, facts) if facts.value(spec.name) is None else (),
             }
             for spec in fact_specs().values()
+        }
+        | {
+            f"{spec.name.replace('.class_', '.')}[{place}]": {
+                "value": value,
+                "unit": spec.unit,
+                "help": spec.help,
+                "needs": spec.needs,
+                "missing": (),
+            }
+            for spec, place, value in _by_class(facts)
         },
         "assumptions": diagnosis.assumptions,
     }
+
+
+def _by_class(facts: Facts) -> Iterator[tuple[FactSpec, int, Any]]:
+    """Yield each member of the vectors that hold one number per class."""
+    for spec in fact_specs().values():
+        if spec.kind == "vector" and _CLASS_VECTOR.search(spec.name):
+            for place, value in enumerate(facts.value(spec.name) or ()):
+                yield spec, place, value
+
+
+def _exposed(facts: Facts) -> str:
+    """Write the known numbers as gauges, grouped by metric as the format asks for."""
+    members: dict[str, list[tuple[str, float]]] = {}
+    for spec, place, value in _by_class(facts):
+        members.setdefault(spec.name, []).append((f'{{class="{place}"}}', value))
+    lines = []
+    for spec in fact_specs().values():
+        samples = members.get(spec.name, [])
+        if spec.kind in {"number", "bool"}:
+            samples = [("", facts.value(spec.name))]
+        known = [(label, float(v)) for label, v in samples if v is not None and math.isfinite(v)]
+        if not known:
+            continue
+        name = _NOT_IN_NAMES.sub("_", f"imbalance_doctor_{spec.name}")
+        told = spec.help.replace("\\", r"\\").replace("\n", r"\n")
+        lines += [f"# HELP {name} {told}", f"# TYPE {name} gauge"]
+        lines += [f"{name}{label} {value!r}" for label, value in known]
+    return "\n".join([*lines, ""])
 
 
 def _markdown(

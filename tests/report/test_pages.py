@@ -207,7 +207,14 @@ def test_outcome_of_rule_tests():
 
 def test_facts_as_json_are_all_there(checked):
     document = json.loads(facts_table.render(checked, format="json"))
-    assert list(document["facts"]) == list(fact_specs())
+    names = list(document["facts"])
+    assert names[: len(fact_specs())] == list(fact_specs())
+    assert names[len(fact_specs()) :] == [
+        f"labels.{name}[{place}]"
+        for name in ("counts", "prevalence", "prevalence_low", "prevalence_high")
+        for place in range(2)
+    ]
+    assert document["facts"]["labels.prevalence[1]"]["value"] == 0.002
     assert document["facts"]["labels.prevalence"]["value"] == 0.002
     assert document["facts"]["labels.prevalence"]["missing"] == []
     quantile = document["facts"]["pool.quantile_rows"]
@@ -244,13 +251,15 @@ def test_long_vectors_are_cut_short_unless_asked():
 
 
 @pytest.mark.parametrize(
-    "render",
-    [lambda f: facts_table.render(Diagnosis(), format=f), lambda f: rule_page.render_list([], format=f)],
+    ("render", "more"),
+    [
+        (lambda f: facts_table.render(Diagnosis(), format=f), ", prometheus"),
+        (lambda f: rule_page.render_list([], format=f), ""),
+    ],
 )
-def test_formats_that_do_not_exist_here(render):
-    with pytest.raises(
-        InputError, match="--format: expected one of text, json, markdown here, but got 'sarif'"
-    ):
+def test_formats_that_do_not_exist_here(render, more):
+    known = f"text, json, markdown{more}"
+    with pytest.raises(InputError, match=f"--format: expected one of {known} here, but got 'sarif'"):
         render("sarif")
 
 
