@@ -84,7 +84,7 @@ class Table:
             value = _cell(cell, self.separator)
             ratio = _RATIO.fullmatch(cell)
             if lowered in _EPOCHS or (
-                column == 0 and lowered in _INDEX and value is not None and value == int(value)
+                column == 0 and lowered in _INDEX and value is not None and value.is_integer()
             ):
                 row.epoch = float(ratio[1]) if ratio else value
                 row.epochs = float(ratio[2]) if ratio else None

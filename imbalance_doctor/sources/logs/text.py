@@ -508,7 +508,7 @@ class TextFollower:
             # the position within a validation pass is none of training's steps
             scale = self._per_epoch / total if self._per_epoch and total else 1.0
             return self._base + step * scale
-        if epoch is not None and epoch == int(epoch) and not layout.absolute:
+        if epoch is not None and epoch.is_integer() and not layout.absolute:
             before, last = self._inner_epoch, self._inner_last
             if before == epoch and step > last:
                 self._stride = step - last

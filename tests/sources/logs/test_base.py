@@ -413,3 +413,22 @@ def test_no_text_raises_anything_but_an_input_error(tokens):
         except InputError:
             return
         assert all(bool(r.runs) != bool(r.instead) for r in readings)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "iteration 50, epoch 1e999 : loss : 5.75, lr: 0.1\n",
+        "epoch 1e999 step 3 loss=0.5\n",
+        "step 1e999 loss=0.5\n",
+    ],
+)
+def test_a_count_without_bounds_is_no_count(line, tmp_path):
+    (tmp_path / "run.log").write_text(line * 4 + CONSOLE)
+    assert one(tmp_path / "run.log").runs
+
+
+def test_a_table_whose_index_is_no_number_is_read(tmp_path):
+    rows = "".join(f"nan  0.{e}  0.{9 - e}\n" for e in range(1, 8))
+    (tmp_path / "run.log").write_text("epoch  loss  accuracy\n" + rows)
+    one(tmp_path / "run.log")
