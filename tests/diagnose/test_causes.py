@@ -108,6 +108,8 @@ def test_health_needs_to_have_been_looked_for():
 
     assert verdict([], facts(5, 3)) == ("healthy", "")
     assert verdict([], facts(4, 3))[0] == "cannot tell"
+    assert verdict([], facts(0, 5))[0] == "healthy"
+    assert verdict([], facts(0, 4))[0] == "cannot tell"
     assert verdict([], facts(5, 2)) == (
         "cannot tell",
         "the log holds 5 loss values and 2 of a validation metric",
