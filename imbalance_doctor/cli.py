@@ -404,6 +404,8 @@ Examples:
 
     imbalance-doctor diagnose run.log --map my_score=val_average_precision --format html -o report.html
 
+    imbalance-doctor diagnose run.log --scores run.npz --scores-are logits
+
     imbalance-doctor diagnose run.log --follow
 """
 
@@ -418,15 +420,18 @@ def diagnose(
     output: SimpleNamespace,
     policy: SimpleNamespace,
     paths: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="LOG...", help="Training logs or run folders, - for standard input.", show_default=False
         ),
-    ],
+    ] = None,
 ) -> None:
     """Say what is wrong with a training run, why, how sure that is, and what to do."""
     from imbalance_doctor.sources.logs import Options
 
+    paths = paths or []
+    if not paths and (not inputs.scores or reading.follow):
+        raise InputError("expected a training log, but got none", hint="give LOG, or --scores FILE")
     config, book = _setting(policy, rulebook)
     labels = _labels(inputs, plan)
     runs = _runs(inputs, (), plan)
@@ -468,7 +473,7 @@ def _look(
     from imbalance_doctor.diagnose import diagnose as judge
     from imbalance_doctor.sources.logs import read_logs
 
-    readings = tuple(read_logs(paths, read))
+    readings = tuple(read_logs(paths, read)) if paths else ()
     logs = [log for reading in readings for log in reading.runs]
     if not logs and scores is None:
         return replace(

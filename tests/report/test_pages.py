@@ -209,12 +209,10 @@ def test_facts_as_json_are_all_there(checked):
     document = json.loads(facts_table.render(checked, format="json"))
     names = list(document["facts"])
     assert names[: len(fact_specs())] == list(fact_specs())
-    assert names[len(fact_specs()) :] == [
-        f"labels.{name}[{place}]"
-        for name in ("counts", "prevalence", "prevalence_low", "prevalence_high")
-        for place in range(2)
-    ]
-    assert document["facts"]["labels.prevalence[1]"]["value"] == 0.002
+    assert names[len(fact_specs()) :] == ["labels.counts[0]", "labels.counts[1]"]
+    assert (
+        document["facts"]["labels.counts[1]"]["value"] == document["facts"]["labels.class_counts"]["value"][1]
+    )
     assert document["facts"]["labels.prevalence"]["value"] == 0.002
     assert document["facts"]["labels.prevalence"]["missing"] == []
     quantile = document["facts"]["pool.quantile_rows"]
