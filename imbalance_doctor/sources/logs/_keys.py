@@ -399,7 +399,7 @@ def _indexed(key: str) -> tuple[str, str]:
     return (found[1], found[2].strip()) if found else (key, "")
 
 
-def _plain(key: str) -> tuple[str, str]:
+def _plain(key: str) -> tuple[str, str]:  # noqa: C901  one spelling after another
     """Return the key as words apart, and the head that a suffix such as ``(M)`` names."""
     mask = ""
     sized = _SIZE.search(key)
@@ -419,6 +419,8 @@ def _plain(key: str) -> tuple[str, str]:
         place = re.split(r"[\\/]", named[1])[-1].rsplit(".", 1)[0]
         phases = re.search(rf"(?<![a-z])({'|'.join(_PHASES)})(?![a-z])[_-]?\d*", place, re.IGNORECASE)
         key = f"{phases[0] if phases else place} {named[2]}"
+    for spelling, metric in _SPELT_OUT:
+        key = spelling.sub(metric, key)
     lowered = key.lower()
     mapped = _MAP.search(lowered)
     if mapped:
@@ -438,6 +440,25 @@ def _plain(key: str) -> tuple[str, str]:
     key = _NUMBERED.sub(r"\1 \2", key)
     return _GLUED.sub(r"\1 \2", _CAMEL.sub(" ", key)), mask
 
+
+# The area under the precision-recall curve, where both words would be read as metrics of their own, and
+# recall among a share of the rows (a plain number is a rank: recall@5).
+_SPELT_OUT = (
+    (
+        re.compile(
+            r"auc[\W_]*precision[\W_]*recall|precision[\W_]*recall[\W_]*(?:curve[\W_]*)?auc", re.IGNORECASE
+        ),
+        " auprc ",
+    ),
+    (
+        re.compile(
+            r"(?<![a-z])(?:recall|rec|r|sensitivity)[\s_]*(?:@|at)[\s_]*"
+            r"(?:0?\.\d+|\d+e-\d+|\d+(?:\.\d+)?[\s_]*(?:%|pct|percent))(?![a-z\d])",
+            re.IGNORECASE,
+        ),
+        " recall at quantile ",
+    ),
+)
 
 Words = list[tuple[str, str]]
 
