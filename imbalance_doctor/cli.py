@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from imbalance_doctor.diagnose import Diagnosis
     from imbalance_doctor.engine.rulebook import RuleBook
     from imbalance_doctor.evidence import LabelCounts, PlannedRun, ScoreDump, TrainingLog
+    from imbalance_doctor.replay.settings import ReplaySettings
     from imbalance_doctor.sources.config import Config
 
 app = typer.Typer(
@@ -554,6 +555,135 @@ def _one_log(path: str) -> Sequence[TrainingLog]:
     return runs
 
 
+_REPLAY_EXAMPLES = """
+Examples:
+
+    imbalance-doctor replay run.npz --scores-are logits --loss smooth-ap --batch-size 256 --queue-size 1024
+
+    imbalance-doctor replay run.scores --loss smooth-ap --world-size 8 --no-gather-distributed
+
+    imbalance-doctor replay run.scores --loss smooth-ap --sweep temperature=1e-3..1 queue_size=0,1024,8192
+
+    imbalance-doctor replay run.scores --loss pauc-at-budget --trace-out trace.jsonl
+"""
+
+
+@app.command(epilog=_REPLAY_EXAMPLES)
+@options("inputs", "output", "policy", "rulebook", "plan")
+def replay(
+    inputs: SimpleNamespace,
+    plan: SimpleNamespace,
+    rulebook: SimpleNamespace,
+    output: SimpleNamespace,
+    policy: SimpleNamespace,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DUMP...", help="Recorded scores with their labels, as for --scores.", show_default=False
+        ),
+    ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sweep",
+            metavar="NAME=VALUES",
+            rich_help_panel="Output",
+            show_default=False,
+            help="Replay with other settings too: temperature=1e-3..1 (seven values) or queue_size=0,1024. "
+            "More of them may follow; at most 64 combinations.",
+        ),
+    ] = None,
+    trace_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--trace-out",
+            metavar="FILE",
+            rich_help_panel="Output",
+            help="Write what each step showed, as JSON lines; `diagnose FILE` reads it.",
+        ),
+    ] = None,
+) -> None:
+    """Feed recorded scores through a loss, judge what it does, and try the remedies on the same scores."""
+    from imbalance_doctor.engine.base import SEVERITIES
+    from imbalance_doctor.replay.remedy import Trial, check_remedy, suggested
+    from imbalance_doctor.replay.settings import SETTINGS, ReplaySettings
+    from imbalance_doctor.replay.sweep import Point, axis, figures, points
+    from imbalance_doctor.report.base import renderer
+    from imbalance_doctor.report.replay import render
+
+    config, book = _setting(policy, rulebook)
+    renderer(output.format)  # a wrong name is told before the work
+    beside = [p for p in paths or () if sweep and p.partition("=")[0].replace("-", "_") in SETTINGS]
+    inputs.scores = [*(inputs.scores or ()), *(p for p in paths or () if p not in beside)]
+    runs = _runs(inputs, (), plan)
+    if len(runs) != 1:
+        got = f"{len(runs)} plans" if runs else "none"
+        raise InputError(f"expected one loss to replay, but got {got}", where="--loss")
+    settings = ReplaySettings.of(runs[0].plan)
+    axes = [axis(text) for text in (*(sweep or ()), *beside)]
+    combinations = points(axes, settings) if axes else []
+    labels = _labels(inputs, plan)
+    dump = _scores(inputs, plan)
+    if dump is None:
+        raise InputError("expected recorded scores, but got none", hint="give DUMP")
+    look = functools.partial(_replayed, dump, runs[0], book, labels)
+    diagnosis, trace = look(settings, scores=dump)
+    if trace_out is not None:
+        from imbalance_doctor.replay.trace_file import as_lines
+
+        _write(as_lines(trace), SimpleNamespace(output=trace_out, overwrite=output.overwrite))
+
+    def trial(changed: ReplaySettings, scores: ScoreDump | None = dump) -> Trial:
+        judged, log = look(changed, scores=scores)
+        return Trial(figures=figures(log), findings=_severities(judged))
+
+    ordered = sorted(diagnosis.findings, key=lambda f: (not f.from_log, SEVERITIES.index(f.severity)))
+    changes = suggested((f.suggest for f in ordered), settings)
+    remedy = None
+    if changes:
+        before = Trial(figures=figures(trace), findings=_severities(diagnosis))
+        remedy = check_remedy(settings, changes, before, dump.rows, trial)
+    tried = []
+    for changed in combinations:
+        found = trial(replace(settings, **changed), scores=None)  # type: ignore[arg-type]
+        tried.append(Point(settings=changed, figures=found.figures, findings=found.findings))
+    shown = functools.partial(render, format=output.format, remedy=remedy, axes=axes, points=tried)
+    _finish(diagnosis, policy, config, output, command="replay", render=shown)
+
+
+def _severities(diagnosis: Diagnosis) -> dict[str, str]:
+    return {finding.rule: finding.severity for finding in reversed(diagnosis.findings)}
+
+
+def _replayed(
+    dump: ScoreDump,
+    run: PlannedRun,
+    book: RuleBook,
+    labels: LabelCounts | None,
+    settings: ReplaySettings,
+    scores: ScoreDump | None,
+) -> tuple[Diagnosis, TrainingLog]:
+    """Replay with these settings, and judge the log together with the plan that they make."""
+    from imbalance_doctor.diagnose import diagnose
+    from imbalance_doctor.replay import replay
+    from imbalance_doctor.replay.settings import SETTINGS
+    from imbalance_doctor.sources.logs.base import LogReading
+
+    with _progress("replaying", least=200_000) as progress:
+        trace = replay(dump, settings, progress=progress)
+    assumed = run.assumed
+    known = {name: value for name in SETTINGS if (value := getattr(settings, name)) is not None}
+    if "batch_size" not in known:
+        known["batch_size"] = int(trace.hints["batch_size"])
+        assumed = {**assumed, "batch_size": "rows of a recorded step"}
+    planned = replace(run, plan=run.plan.replace(**known), assumed=assumed)
+    judged = diagnose(book.rules.values(), labels=labels, runs=[planned], logs=[trace], scores=scores)
+    reading = LogReading(
+        source=trace.source, format=trace.format, runs=(trace,), keys={s.key: s.name for s in trace.series}
+    )
+    return replace(judged, readings=(reading,)), trace
+
+
 @rules_app.command("list", epilog="Example:\n\n    imbalance-doctor rules list --covers AP-3\n")
 @options("rulebook", "output")
 def rules_list(
@@ -682,8 +812,9 @@ def _scores(inputs: SimpleNamespace, plan: SimpleNamespace) -> ScoreDump | None:
 class _progress:  # noqa: N801  used like a function
     """A progress bar on standard error, shown only to a person and only when reading takes a while."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, least: int = 1 << 28) -> None:
         self._what = what
+        self._least = least
 
     def __enter__(self) -> Callable[[int, int], None] | None:
         self._bar: Any = None
@@ -691,7 +822,7 @@ class _progress:  # noqa: N801  used like a function
 
     def _advance(self, done: int, total: int) -> None:
         if self._bar is None:
-            if total < 1 << 28:
+            if total < self._least:
                 return
             from rich.console import Console
             from rich.progress import Progress
@@ -752,13 +883,14 @@ def _finish(
     output: SimpleNamespace,
     *,
     command: str,
+    render: Callable[..., str] | None = None,
 ) -> None:
     from datetime import UTC, datetime
 
     from imbalance_doctor import gate
     from imbalance_doctor.report.base import renderer
 
-    render = renderer(output.format)
+    render = render or renderer(output.format)
     rules = gate.policy(config, fail_on=policy.fail_on, strict=policy.strict)
     judge = functools.partial(gate.apply, diagnosis, rules, today=datetime.now(UTC).date())
     baseline = policy.baseline or config.baseline
