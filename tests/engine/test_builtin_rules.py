@@ -14,7 +14,7 @@ FILES = sorted((ROOT / "rules").rglob("*.yaml"))
 CATALOGUE = yaml.safe_load((ROOT / "tests" / "catalogue_ids.yaml").read_text())
 FAMILIES = {
     *("labels", "batch", "pool", "focal", "ranking", "warmup"),
-    *("distributed", "precision", "calibration", "cost", "selection", "training", "trace"),
+    *("distributed", "precision", "calibration", "cost", "selection", "training", "trace", "scores"),
 }
 PREPARED = Prepared.beside(ROOT / "rules")
 each_rule = pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
