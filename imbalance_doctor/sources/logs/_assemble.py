@@ -458,8 +458,8 @@ class _Naming:
         sets = {named.dataset for named in self._names.values()} - {-1}
         if len(sets) < 2:  # noqa: PLR2004
             return
-        trained = any(named.phase == "train" for named in self._names.values())
         order = sorted(sets)
+        trained = order[0] > 0 or any(named.phase == "train" for named in self._names.values())
         for which, named in self._names.items():
             if named.dataset < 0:
                 continue

@@ -111,6 +111,7 @@ _LOSS_FILLERS = _FILLERS - _words("""
 # Words with which it is a clock, a counter, a setting, a running extreme or a difference.
 _REFUSED = _words("""
     baseline best beta bsz change ci count counter cpu decay delta diff difference dropout duration
+    epsilon eps every freq frequency gamma interval smoothing type
     elapsed episode eta flops flos fps gap gb gpu highest hour hours image images img imgs
     improved improvement ips it lambda
     len length lower lowest margin max maximum mb mem memory min minimum minute minutes momentum ms num

@@ -352,6 +352,8 @@ def test_the_first_of_two_unnamed_sets_is_the_training_set():
     ]
     assert curve(only(records), "roc_auc", "train").values[0] == 0.9
     assert curve(only(records), "roc_auc", "val").values[0] == 0.7
+    numbered = [Record(values={"val_1 auc": 0.9, "val_2 auc": 0.7}, step=float(e)) for e in range(4)]
+    assert [(s.phase, s.part) for s in only(numbered).series] == [("val", ""), ("val", "set 2")]
     single = [Record(values={"validation_0-auc": 0.9}, step=float(e)) for e in range(4)]
     assert curve(only(single), "roc_auc").phase == "val"
 

@@ -65,7 +65,6 @@ UNDERSTOOD = {
     "test_cls_recall/3": "test recall [3]",
     "acc/test_cls_recall/3": "test recall [3]",
     "Acc.background": "recall [background]",
-    "Recall@5": "recall [@5]",
     "metrics/precision(B)": "precision",
     "P": "precision",
     "R": "recall",
@@ -125,7 +124,7 @@ REFUSED = (
     "best_val_acc", "best_eval_f1", "min_lr", "max_memory", "number of nan iterations", "loss_weight",
     "val_loss_variance", "early_stopping_patience", "gpu_temp", "perplexity", "roi_head/num_fg_samples",
     "consumed samples", "wps", "step", "reward", "weight_decay", "Assertion error in worker", "", "123",
-    "score", "lr per img", "accuracy_threshold",
+    "focal_loss_gamma", "score", "lr per img", "accuracy_threshold",
 )  # fmt: skip
 
 
