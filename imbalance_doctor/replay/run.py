@@ -229,7 +229,7 @@ class _Told:
 
     def notes(self, stride: int) -> tuple[str, ...]:
         """Say what was done to the scores."""
-        notes = [*self._dump.assumptions]
+        notes = []
         if self._dump.scale == "probabilities":
             notes.append("probabilities were turned into logits, kept 1e-7 away from 0 and 1")
         if self._dump.kind == "multilabel":
