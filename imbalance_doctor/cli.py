@@ -689,6 +689,78 @@ def _replayed(
     return replace(judged, readings=(reading,)), trace
 
 
+_REPRODUCE_EXAMPLES = """
+Examples:
+
+    imbalance-doctor reproduce --list
+
+    imbalance-doctor reproduce focal-gradient-not-finite
+
+    imbalance-doctor reproduce saturated-scores-foretell-nan --scores run.npz --scores-are logits
+
+    imbalance-doctor reproduce loss-at-chance-level --without-cause
+"""
+
+
+@app.command(epilog=_REPRODUCE_EXAMPLES)
+@options("output")
+def reproduce(
+    output: SimpleNamespace,
+    symptom: Annotated[
+        str | None, typer.Argument(metavar="[SYMPTOM]", help="Id of a symptom.", show_default=False)
+    ] = None,
+    known: Annotated[bool, typer.Option("--list", help="List the symptoms.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Reproduce every symptom.")] = False,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scores", metavar="FILE", show_default=False, help="Show it on these scores, not on its own."
+        ),
+    ] = None,
+    scores_are: Annotated[
+        str | None,
+        typer.Option(
+            "--scores-are",
+            metavar="SCALE",
+            show_default=False,
+            help="What the scores are: logits, probabilities.",
+        ),
+    ] = None,
+    without_cause: Annotated[
+        bool, typer.Option("--without-cause", help="Take the cause away: the symptom must not appear.")
+    ] = False,
+) -> None:
+    """Show a failure mode happening: what was expected and what was seen.
+
+    Exit code 1: the symptom does not appear. 3: it was skipped.
+    """
+    if known + everything + (symptom is not None) != 1:
+        raise InputError("expected SYMPTOM, --list or --all", hint="see imbalance-doctor reproduce --list")
+    if scores_are is not None and not scores:
+        raise InputError("expected --scores with --scores-are, but got none", where="--scores-are")
+    if scores and symptom is None:
+        raise InputError("expected one symptom to show on scores, but got none", where="--scores")
+    from imbalance_doctor.replay import symptoms
+    from imbalance_doctor.report.reproductions import render_list, render_results
+
+    page = {"format": output.format, **_page(output.output)}
+    if known:
+        _write(render_list(symptoms.symptoms(), **page), output)
+        return
+    dump = None
+    if symptom is not None:
+        symptoms.find(symptom)  # a wrong id is told before scores are read
+        if scores:
+            from imbalance_doctor.sources.scores import read_scores
+
+            dump = read_scores(scores, scores_are=scores_are)
+    names = list(symptoms.symptoms()) if symptom is None else [symptom]
+    results = [symptoms.reproduce(name, dump, with_cause=not without_cause) for name in names]
+    _write(render_results(results, **page), output)
+    endings = {result.appears for result in results}
+    raise typer.Exit(1 if False in endings else 3 if None in endings else 0)
+
+
 @rules_app.command("list", epilog="Example:\n\n    imbalance-doctor rules list --covers AP-3\n")
 @options("rulebook", "output")
 def rules_list(

@@ -137,6 +137,7 @@ def _keys(rule: Rule) -> list[tuple[str, list[str]]]:
     params = [
         f"{clean(name)} = {quantity(p.value, p.unit)}: {clean(p.why)}" for name, p in rule.params.items()
     ]
+    name = clean(rule.reproduce)
     keys: list[tuple[str, list[str]]] = [
         ("id", [clean(rule.id)]),
         ("title", [clean(rule.title)]),
@@ -152,7 +153,7 @@ def _keys(rule: Rule) -> list[tuple[str, list[str]]]:
         ("why", paragraphs(rule.why)),
         ("verdict", [clean(rule.verdict)]),
         ("cause", [clean(rule.cause)]),
-        ("reproduce", [clean(rule.reproduce)]),
+        ("reproduce", [f"{name} (`imbalance-doctor reproduce {name}`)"] if name else []),
         ("remedy", paragraphs(rule.remedy)),
         ("suggest", [f"{clean(name)} = {clean(expression)}" for name, expression in rule.suggest.items()]),
         ("false_alarms", list(map(clean, rule.false_alarms))),
