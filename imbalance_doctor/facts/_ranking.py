@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +45,14 @@ class Run:
     positives: NDArray[np.int64]
     negatives: NDArray[np.int64]
     below: int
+
+    def slices(self, size: int = 1 << 18) -> Iterator[Run]:
+        """Yield the run in pieces of at most `size` values; nothing where it is empty."""
+        below = self.below
+        for start in range(0, len(self.values), size):
+            cut = slice(start, start + size)
+            yield Run(self.values[cut], self.positives[cut], self.negatives[cut], below)
+            below += int(self.positives[cut].sum() + self.negatives[cut].sum())
 
 
 def sorted_runs(chunks: Chunks, *, limit: int = LIMIT, wanted: Sequence[int] | None = None) -> Iterator[Run]:
@@ -84,8 +92,11 @@ def _run(values: list[NDArray[np.float64]], positive: list[NDArray[np.bool_]], b
     every = np.concatenate(values) if values else np.empty(0)
     flags = np.concatenate(positive) if positive else np.empty(0, dtype=bool)
     distinct, rows = np.unique(every, return_counts=True)
-    positives = np.bincount(np.searchsorted(distinct, every[flags]), minlength=len(distinct))
-    return Run(distinct, positives, rows - positives, below)
+    common = int(flags.sum()) > len(flags) // 2  # the rarer class is looked up
+    looked_up, times = np.unique(every[~flags if common else flags], return_counts=True)
+    fewer = np.zeros(len(distinct), dtype=np.int64)
+    fewer[np.searchsorted(distinct, looked_up)] = times
+    return Run(distinct, rows - fewer if common else fewer, fewer if common else rows - fewer, below)
 
 
 def _keys(values: NDArray[np.float64]) -> NDArray[np.uint64]:
@@ -214,6 +225,49 @@ class _Spread:
         return self.squares / (self.rows - 1) / self.rows
 
 
+class _Side:
+    """The sums that make up the figures of one class, run by run in any order."""
+
+    def __init__(self, positives: int, negatives: int, band: tuple[float, float], top: int) -> None:
+        self.positives, self.negatives = positives, negatives
+        self._band, self._top = band, top
+        self._precision: list[float] = []
+        self._area: list[float] = []
+        self._found: list[float] = []
+
+    def add(
+        self,
+        positives: NDArray[np.int64],
+        negatives: NDArray[np.int64],
+        over: tuple[NDArray[np.int64], NDArray[np.int64]],
+    ) -> None:
+        """Add values: their positives and negatives, and those ranked above each."""
+        import numpy as np
+
+        pos_over, neg_over = over
+        if not self.positives:
+            return
+        hits, alarms = pos_over + positives, neg_over + negatives
+        self._precision.append(float((positives / self.positives * hits / (hits + alarms)).sum()))
+        here = positives + negatives
+        taken = np.clip(self._top - (pos_over + neg_over), 0, here)
+        self._found.append(float((positives * (taken / here)).sum()))
+        if self.negatives:
+            fpr = neg_over / self.negatives, alarms / self.negatives
+            tpr = pos_over / self.positives, hits / self.positives
+            self._area.append(_area(fpr, tpr, self._band))
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures by their name in `Ranking`."""
+        some, both = self.positives > 0, self.positives > 0 and self.negatives > 0
+        width = self._band[1] - self._band[0]
+        return {
+            "average_precision": math.fsum(self._precision) if some else None,
+            "partial_auc": math.fsum(self._area) / width if both else None,
+            "recall_at_quantile": math.fsum(self._found) / self.positives if some else None,
+        }
+
+
 def rank(
     chunks: Chunks,
     *,
@@ -223,7 +277,7 @@ def rank(
     top: int,
     wanted: Sequence[tuple[Whose, int]] = (),
     limit: int = LIMIT,
-) -> Ranking:
+) -> tuple[Ranking, Ranking]:
     """Sweep once over the values in ascending order.
 
     Parameters
@@ -237,6 +291,13 @@ def rank(
     wanted
         Ranks to read the values of, within all rows or one class; 0 is the lowest.
 
+    Returns
+    -------
+    of the positives
+        As the scores rank them.
+    of the negatives
+        As the scores turned round rank those.
+
     References
     ----------
     E. DeLong, D. DeLong and D. Clarke-Pearson, "Comparing the areas under two or more correlated receiver
@@ -244,50 +305,34 @@ def rank(
     """
     import numpy as np
 
-    rows = positives + negatives
     both = positives > 0 and negatives > 0
     of_positives, of_negatives = _Spread(), _Spread()
-    precision, area, found = [], [], []
+    side, other = _Side(positives, negatives, band, top), _Side(negatives, positives, band, top)
     tied = pos_below = neg_below = 0
     at: dict[tuple[Whose, int], float] = {}
-    for run in sorted_runs(chunks, limit=limit):
-        here = run.positives + run.negatives
-        pos_after = np.cumsum(run.positives) + pos_below
-        neg_after = np.cumsum(run.negatives) + neg_below
-        _read(at, wanted, run, (pos_below, neg_below), (pos_after, neg_after))
-        pos_over, neg_over = positives - pos_after, negatives - neg_after
-        if both:
-            of_positives.add((neg_after - run.negatives / 2) / negatives, run.positives)
-            of_negatives.add((pos_over + run.positives / 2) / positives, run.negatives)
-            area.append(
-                _area(
-                    (neg_over / negatives, (neg_over + run.negatives) / negatives),
-                    (pos_over / positives, (pos_over + run.positives) / positives),
-                    band,
-                )
-            )
-        if positives:
-            hits = pos_over + run.positives
-            precision.append(
-                float((run.positives / positives * hits / (hits + neg_over + run.negatives)).sum())
-            )
-            taken = np.clip(top - (pos_over + neg_over), 0, here)
-            found.append(float((run.positives * (taken / here)).sum()))
-        tied += int(here[here > 1].sum())
-        if len(run.values):
+    for whole in sorted_runs(chunks, limit=limit):
+        for run in whole.slices():
+            pos_after = np.cumsum(run.positives) + pos_below
+            neg_after = np.cumsum(run.negatives) + neg_below
+            _read(at, wanted, run, (pos_below, neg_below), (pos_after, neg_after))
+            over = positives - pos_after, negatives - neg_after
+            side.add(run.positives, run.negatives, over)
+            other.add(run.negatives, run.positives, (neg_after - run.negatives, pos_after - run.positives))
+            if both:
+                of_positives.add((neg_after - run.negatives / 2) / negatives, run.positives)
+                of_negatives.add((over[0] + run.positives / 2) / positives, run.negatives)
+            here = run.positives + run.negatives
+            tied += int(here[here > 1].sum())
             pos_below, neg_below = int(pos_after[-1]), int(neg_after[-1])
     low, high = _delong(of_positives, of_negatives) if both else (None, None)
-    low_fpr, high_fpr = band
-    return Ranking(
-        roc_auc=of_positives.mean if both else None,
-        roc_auc_low=low,
-        roc_auc_high=high,
-        average_precision=math.fsum(precision) if positives else None,
-        partial_auc=math.fsum(area) / (high_fpr - low_fpr) if both else None,
-        recall_at_quantile=math.fsum(found) / positives if positives else None,
-        ties_share=tied / rows if rows else None,
-        at=at,
-    )
+    shared: dict[str, Any] = {
+        "roc_auc": of_positives.mean if both else None,
+        "roc_auc_low": low,
+        "roc_auc_high": high,
+        "ties_share": tied / (positives + negatives) if positives + negatives else None,
+        "at": at,
+    }
+    return Ranking(**shared, **side.figures()), Ranking(**shared, **other.figures())
 
 
 def _read(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from imbalance_doctor.evidence import ScoreBlock, ScoreDump
+from imbalance_doctor.evidence import ScoreBlock, ScoreDump, ScoreScale
 from imbalance_doctor.facts._ranking import LIMIT
 
 if TYPE_CHECKING:
@@ -26,40 +27,59 @@ class Part:
     ----------
     positive
         bool [n].
-    raw
-        The scores as a ranking loss sees them, in logits: a stated probability is turned into its
-        log-odds. float64 [n].
-    ranked
-        What rows are ranked by. For a multi-class model the log-odds of the class against all others,
-        which rise with its softmax probability; else the scores as dumped.
-    margin
-        Log-odds of the class. float64 [n].
-    probability
-        Of the class. float64 [n].
-    called
-        Whether the model answers with the class: the most probable of a multi-class model (the first of
-        equals), else a probability of at least `THRESHOLD`. bool [n].
+    dumped
+        The scores as dumped. float64 [n].
+    scale
+        What they are.
+    odds
+        Of a multi-class model that gives logits, the log-odds of the class against all others, [n].
+    answered
+        Of a multi-class model, whether the class is its answer, the first of equals, bool [n].
     step
         int64 [n], or None.
     """
 
     positive: NDArray[np.bool_]
-    raw: NDArray[np.float64]
-    ranked: NDArray[np.float64]
-    margin: NDArray[np.float64]
-    probability: NDArray[np.float64]
-    called: NDArray[np.bool_]
+    dumped: NDArray[np.float64]
+    scale: ScoreScale
+    odds: NDArray[np.float64] | None
+    answered: NDArray[np.bool_] | None
     step: NDArray[np.int64] | None
 
+    @property
+    def ranked(self) -> NDArray[np.float64]:
+        """What rows are ranked by: log-odds of a multi-class model, else the scores as dumped."""
+        return self.dumped if self.odds is None else self.odds
+
+    @cached_property
+    def raw(self) -> NDArray[np.float64]:
+        """Scores in logits, as a ranking loss sees them; a probability counts with its log-odds."""
+        return self.dumped if self.scale == "logits" else log_odds(self.dumped)
+
+    @property
+    def margin(self) -> NDArray[np.float64]:
+        """Log-odds of the class."""
+        return self.raw if self.odds is None else self.odds
+
+    @cached_property
+    def probability(self) -> NDArray[np.float64]:
+        """Probability of the class."""
+        return sigmoid(self.margin) if self.scale == "logits" else self.dumped
+
+    @property
+    def called(self) -> NDArray[np.bool_]:
+        """Whether the model answers with the class: as `answered`, else from `THRESHOLD` on."""
+        return self.probability >= THRESHOLD if self.answered is None else self.answered
+
     def mirrored(self) -> Part:
-        """Return the same rows seen from the other of two classes."""
+        """Return the same rows of a binary dump seen from the negative class."""
+        logits = self.scale == "logits"
         return Part(
             positive=~self.positive,
-            raw=-self.raw,
-            ranked=-self.ranked,
-            margin=-self.margin,
-            probability=1 - self.probability,
-            called=~self.called,
+            dumped=-self.dumped if logits else 1 - self.dumped,
+            scale=self.scale,
+            odds=None,
+            answered=~self.called,
             step=self.step,
         )
 
@@ -112,71 +132,61 @@ def against_rest(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """A block with a label and finite scores, ready for cutting; see `Part` for the arrays.
+    """The rows of a block that have a label and finite scores.
 
     Attributes
     ----------
-    scores, margin, probability
-        float64 [n, C]; `scores` in logits.
-    dumped
-        The scores as dumped, [n, C].
-    positive, counted
-        bool [n, C]: the row is of the class; its label counts there.
-    label
-        int64 [n]; None for multi-label dumps.
+    scores
+        As dumped, float64 [n, C].
+    targets
+        int64 [n], or int8 [n, C] for multi-label dumps.
+    odds
+        Of a multi-class model that gives logits, see `against_rest`; [n, C].
     """
 
+    dump: ScoreDump
     scores: NDArray[np.float64]
-    dumped: NDArray[np.float64]
-    margin: NDArray[np.float64]
-    positive: NDArray[np.bool_]
-    counted: NDArray[np.bool_]
-    label: NDArray[np.int64] | None
+    targets: NDArray[np.int64]
+    odds: NDArray[np.float64] | None
     step: NDArray[np.int64] | None
 
     @classmethod
     def of(cls, dump: ScoreDump, block: ScoreBlock) -> Rows:
-        """Leave out what has no label or no finite score."""
+        """Leave out the other rows."""
         import numpy as np
 
         kept = counted_rows(dump, block) & np.isfinite(block.scores).all(axis=1)
-        dumped = block.scores[kept].astype(np.float64)
-        targets = block.targets[kept]
-        scores = dumped if dump.scale == "logits" else log_odds(dumped)
-        several = dump.kind == "multiclass" and dump.classes > 1
-        margin = against_rest(scores) if several and dump.scale == "logits" else scores
-        if dump.kind == "multilabel":
-            labels = targets.reshape(len(targets), -1)
-            positive, counted, label = labels == 1, labels != dump.ignore_index, None
-        elif dump.kind == "binary":
-            positive, label = (targets == 1)[:, None], targets
-            counted = np.ones_like(positive)
-        else:
-            positive, label = targets[:, None] == np.arange(dump.classes), targets
-            counted = np.ones_like(positive)
+        scores = block.scores[kept].astype(np.float64)
+        exclusive = dump.kind == "multiclass" and dump.classes > 1 and dump.scale == "logits"
         return cls(
+            dump=dump,
             scores=scores,
-            dumped=dumped,
-            margin=margin,
-            positive=positive,
-            counted=counted,
-            label=label,
+            targets=block.targets[kept],
+            odds=against_rest(scores) if exclusive else None,
             step=None if block.step is None else block.step[kept],
         )
 
-    def part(self, dump: ScoreDump, column: int) -> Part:
-        """Cut out one class."""
-        keep = self.counted[:, column]
-        margin, dumped = self.margin[keep, column], self.dumped[keep, column]
-        exclusive = dump.kind == "multiclass"
-        probability = sigmoid(margin) if dump.scale == "logits" else dumped
+    def part(self, column: int) -> Part:
+        """Cut out one class; of a multi-label dump the rows whose label counts there."""
+        import numpy as np
+
+        keep: Any = slice(None)
+        answered = None
+        if self.dump.kind == "multilabel":
+            labels = self.targets.reshape(len(self.targets), -1)[:, column]
+            keep = labels != self.dump.ignore_index
+            positive = labels[keep] == 1
+        elif self.dump.kind == "multiclass":
+            positive = self.targets == column
+            answered = np.asarray(self.scores.argmax(axis=1) == column)
+        else:
+            positive = self.targets == 1
         return Part(
-            positive=self.positive[keep, column],
-            raw=self.scores[keep, column],
-            ranked=margin if exclusive and dump.scale == "logits" else dumped,
-            margin=margin,
-            probability=probability,
-            called=self.dumped.argmax(axis=1) == column if exclusive else probability >= THRESHOLD,
+            positive=positive,
+            dumped=self.scores[keep, column],
+            scale=self.dump.scale,
+            odds=None if self.odds is None else self.odds[:, column],
+            answered=answered,
             step=None if self.step is None else self.step[keep],
         )
 
@@ -203,9 +213,9 @@ def columns(dump: ScoreDump, limit: int = LIMIT) -> Iterator[Column]:
             for block in dump.blocks():
                 rows = Rows.of(dump, block)
                 for column in here:
-                    held[column].append(rows.part(dump, column))
+                    held[column].append(rows.part(column))
             for column in here:
-                joined = _joined(held.pop(column))
+                joined = _joined(dump, held.pop(column))
                 yield Column(column, lambda joined=joined: iter((joined,)))  # type: ignore[misc]
         else:
             yield Column(start, lambda: _streamed(dump, start))  # noqa: B023  used before the next turn
@@ -215,31 +225,31 @@ def column(dump: ScoreDump, index: int, limit: int = LIMIT) -> Column:
     """Return one class, held where it fits in `limit` rows."""
     if dump.rows > limit:
         return Column(index, lambda: _streamed(dump, index))
-    joined = _joined(list(_streamed(dump, index)))
+    joined = _joined(dump, list(_streamed(dump, index)))
     return Column(index, lambda: iter((joined,)))
 
 
 def _streamed(dump: ScoreDump, index: int) -> Iterator[Part]:
     for block in dump.blocks():
-        yield Rows.of(dump, block).part(dump, index)
+        yield Rows.of(dump, block).part(index)
 
 
-def _joined(parts: list[Part]) -> Part:
+def _joined(dump: ScoreDump, parts: list[Part]) -> Part:
     import numpy as np
 
-    def all_of(name: str) -> NDArray[np.float64]:
-        return np.concatenate([getattr(part, name) for part in parts]) if parts else np.empty(0)
+    def every(name: str, kind: type) -> Any:
+        members = [getattr(part, name) for part in parts]
+        if any(member is None for member in members):
+            return None
+        return np.concatenate(members) if members else np.empty(0, dtype=kind)
 
-    raw, ranked, margin = all_of("raw"), all_of("ranked"), all_of("margin")
-    steps = [part.step for part in parts if part.step is not None]
     return Part(
-        positive=all_of("positive").astype(bool),
-        raw=raw,
-        ranked=ranked,
-        margin=margin,
-        probability=all_of("probability"),
-        called=all_of("called").astype(bool),
-        step=np.concatenate(steps) if parts and len(steps) == len(parts) else None,
+        positive=every("positive", bool),
+        dumped=every("dumped", float),
+        scale=dump.scale,
+        odds=every("odds", float) if dump.kind == "multiclass" else None,
+        answered=every("answered", bool) if dump.kind == "multiclass" else None,
+        step=every("step", int) if dump.has_steps else None,
     )
 
 
@@ -252,12 +262,15 @@ def true_margins(dump: ScoreDump, index: int) -> Iterator[tuple[NDArray[np.float
 
     for block in dump.blocks():
         rows = Rows.of(dump, block)
-        if dump.kind == "multiclass" and rows.label is not None:
-            inside = (rows.label >= 0) & (rows.label < dump.classes)
-            label = rows.label[inside].astype(np.int64)
-            yield rows.margin[inside][np.arange(len(label)), label], label
+        if dump.kind == "multiclass":
+            inside = (rows.targets >= 0) & (rows.targets < dump.classes)
+            label = rows.targets[inside].astype(np.int64)
+            place = np.arange(len(label)), label
+            if rows.odds is not None:
+                yield rows.odds[inside][place], label
+            else:
+                scores = rows.scores[inside][place]
+                yield scores if dump.scale == "logits" else log_odds(scores), label
         else:
-            keep = rows.counted[:, index]
-            positive = rows.positive[keep, index]
-            margin = rows.margin[keep, index]
-            yield np.where(positive, margin, -margin), positive.astype(np.int64)
+            part = rows.part(index)
+            yield np.where(part.positive, part.margin, -part.margin), part.positive.astype(np.int64)

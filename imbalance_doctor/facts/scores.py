@@ -423,7 +423,7 @@ def _measured(dump: ScoreDump, asked: _Asked, limit: int) -> tuple[tuple[str, An
         "class_rows": tuple(map(float, seen.positives)),
     }
     focus = seen.focus
-    by_class = [_of_class(c, asked, limit) for c in _classes(dump, limit)]
+    by_class = [figures for one in columns(dump, limit) for figures in _of_column(one, dump, asked, limit)]
     for name in by_class[0]:
         if name not in _SINGLE:
             found[f"class_{name}"] = tuple(one[name] for one in by_class)
@@ -431,9 +431,9 @@ def _measured(dump: ScoreDump, asked: _Asked, limit: int) -> tuple[tuple[str, An
     if focus is not None:
         found |= by_class[focus]
         found["focus_class"] = dump.names[focus] if len(dump.names) == len(seen.positives) else str(focus)
-        single = column(dump, 0 if dump.kind == "binary" else focus, limit)
-        found |= _of_focus(single, dump, asked, limit)
-        found |= _of_truth(dump, single.index, asked, limit)
+        index = 0 if dump.kind == "binary" else focus
+        found |= _of_focus(column(dump, index, limit), dump, asked, limit)
+        found |= _of_truth(dump, index, asked, limit)
         if dump.kind == "multiclass":
             found["accuracy"] = ratio(seen.right, sum(seen.positives))
     return tuple(found.items())
@@ -480,14 +480,6 @@ class _Seen:
         return min(present, key=lambda index: self.positives[index], default=None)
 
 
-def _classes(dump: ScoreDump, limit: int) -> Iterator[Column]:
-    """Yield every class; of a binary dump also the negative one, whose scores are the other way round."""
-    for one in columns(dump, limit):
-        if dump.kind == "binary":
-            yield Column(0, lambda one=one: (part.mirrored() for part in one.parts()))  # type: ignore[misc]
-        yield one
-
-
 _SINGLE = (
     *("positives", "negatives", "accuracy", "called_share", "ties_share", "log_loss", "brier_skill"),
     *("probability_over_prevalence", "average_precision_low", "average_precision_high"),
@@ -496,19 +488,26 @@ _SINGLE = (
 """Figures of one class that are told of the class in focus alone."""
 
 
-def _of_class(one: Column, asked: _Asked, limit: int) -> dict[str, Any]:
-    """Return the metrics of one class against the rest."""
+def _of_column(one: Column, dump: ScoreDump, asked: _Asked, limit: int) -> list[dict[str, Any]]:
+    """Return the metrics of a class against the rest; of a binary dump those of both its classes."""
     tally = Tally.of(one.parts())
-    positives, negatives, rows = tally.positives, tally.negatives, tally.rows
-    top = max(1, math.ceil(asked.quantile * rows - 1e-9))
-    order = rank(
+    sides = rank(
         lambda: ((part.ranked, part.positive) for part in one.parts()),
-        positives=positives,
-        negatives=negatives,
+        positives=tally.positives,
+        negatives=tally.negatives,
         band=asked.band,
-        top=top,
+        top=max(1, math.ceil(asked.quantile * tally.rows - 1e-9)),
         limit=limit,
     )
+    if dump.kind != "binary":
+        return [_of_class(tally, sides[0])]
+    other = Tally.of(part.mirrored() for part in one.parts())
+    return [_of_class(other, sides[1]), _of_class(tally, sides[0])]
+
+
+def _of_class(tally: Tally, order: Ranking) -> dict[str, Any]:
+    """Return the metrics of one class."""
+    positives, negatives, rows = tally.positives, tally.negatives, tally.rows
     errors = tally.calibration_error()
     called, misses = tally.hits + tally.alarms, positives - tally.hits
     found: dict[str, Any] = {
@@ -584,7 +583,7 @@ def _of_focus(one: Column, dump: ScoreDump, asked: _Asked, limit: int) -> dict[s
     if not rows:
         return {}
     levels = _Levels(positives, negatives, asked)
-    order = rank(
+    order, _ = rank(
         lambda: ((part.raw, part.positive) for part in one.parts()),
         positives=positives,
         negatives=negatives,
@@ -869,9 +868,9 @@ def _of_truth(dump: ScoreDump, index: int, asked: _Asked, limit: int) -> dict[st
     rows = of_all.rows
     if not rows:
         return {}
-    middle, high, extreme = quantiles(losses, rows, (0.5, 0.9, 0.99), limit)
     top = math.ceil(rows / 100)
-    (cut,) = quantiles(losses, rows, ((rows - top) / (rows - 1) if rows > 1 else 0.0,), limit)
+    last = (rows - top) / (rows - 1) if rows > 1 else 0.0
+    middle, high, extreme, cut = quantiles(losses, rows, (0.5, 0.9, 0.99, last), limit)
     total = beyond = 0.0
     over = 0
     for loss, _ in losses():
