@@ -100,7 +100,7 @@ def main(elements=1_000_000, threads=2, laps=15):
     """Measure and print every case."""
     torch.manual_seed(0)
     torch.set_num_threads(threads)
-    print(f"{threads} threads, {laps} laps, torch {torch.__version__}; ratios are to the first of each case\n")
+    print(f"{threads} threads, {laps} laps, torch {torch.__version__}; ratios are to the first of a case\n")
     print("| case | loss | median (ratio) | least (ratio) | CPU time (ratio) | memory added |")
     print("|---|---|---|---|---|---|")
     for title, inputs, targets, contestants in cases(elements):
