@@ -60,7 +60,7 @@ def _show(rows: Rows, cause: bool) -> Shown:
 
 
 SYMPTOM = Symptom(
-    covers=("ST-1", "ST-2"),
+    covers=("ST-1", "ST-2", "X-1", "G-4"),
     claim=(
         "For gamma between 0 and 1 the gradient of the plain focal loss is not finite once 1 - p_t rounds"
         " to 0; gamma 0, 1, 2, 3, 4, 5 and the stabilised forms stay finite."
