@@ -171,11 +171,13 @@ class Tally:
         self.sure_negative += float((1 - p[~positive]).sum())
 
     def calibration_error(self) -> tuple[float, float] | None:
-        """Return the expected calibration error, and that with its sampling bias taken off.
+        """Return the expected calibration error, and that without what sampling adds to it.
 
         The plain error is positive for a perfectly calibrated model too, since the share of positives in
-        a bin scatters. That scatter is taken as normal with the bin's own binomial variance; the mean of
-        the error under it, less the error itself, estimates the bias. The result is at least 0.
+        a bin scatters. Of the squared gaps, that scatter is known without bias: the binomial variance of
+        each bin (a bin with a single row is all scatter). The plain error is shrunk by the root of what
+        is left of them. Of a calibrated model a part of it stays on average, for a root is never
+        negative.
 
         References
         ----------
@@ -183,7 +185,7 @@ class Tally:
         """
         if not self.rows:
             return None
-        plain = expected = 0.0
+        plain = squared = scatter = 0.0
         for rows, summed, positives in zip(
             self.bin_rows.tolist(), self.bin_probability.tolist(), self.bin_positives.tolist(), strict=True
         ):
@@ -191,18 +193,12 @@ class Tally:
                 continue
             share = positives / rows
             gap = abs(summed / rows - share)
-            spread = math.sqrt(share * (1 - share) / rows)
             plain += rows / self.rows * gap
-            expected += rows / self.rows * _folded(gap, spread)
-        return plain, max(0.0, 2 * plain - expected)
-
-
-def _folded(mean: float, spread: float) -> float:
-    """Return the mean absolute value of a normal variable."""
-    if not spread:
-        return abs(mean)
-    z = mean / spread
-    return spread * math.sqrt(2 / math.pi) * math.exp(-z * z / 2) + mean * math.erf(z / math.sqrt(2))
+            squared += rows / self.rows * gap * gap
+            variance = share * (1 - share) / (rows - 1) if rows > 1 else gap * gap
+            scatter += rows / self.rows * variance
+        left = max(0.0, 1 - scatter / squared) if squared else 0.0
+        return plain, plain * math.sqrt(left)
 
 
 @dataclass
