@@ -91,6 +91,8 @@ class TrainedRun:
         """Draw the conclusions from one run's findings."""
         explained = explain(findings)
         said, because = verdict(findings, facts)
+        if log.replayed and said == "cannot tell":
+            because = "the loss shows no fault on these scores; a replay trains nothing"
         return cls(
             log=log,
             name=name,

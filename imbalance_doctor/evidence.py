@@ -838,6 +838,11 @@ class TrainingLog:
     crash: str = ""
     notes: tuple[str, ...] = ()
 
+    @property
+    def replayed(self) -> bool:
+        """Whether it shows recorded scores under a loss, and no training."""
+        return self.format.startswith("replay of ")
+
     def all(self, name: str, phase: Phase | None = None) -> Iterator[Series]:
         """Yield every series of a canonical name, the wholes before the parts."""
         found = [s for s in self.series if s.name == name and phase in {None, s.phase}]

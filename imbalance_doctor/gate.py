@@ -214,7 +214,7 @@ def _exit(diagnosis: Diagnosis, policy: Policy) -> Exit:  # noqa: C901  one endi
         reasons.append(f"{_count(len(unchecked), 'rule')} not checked for want of an input (strict)")
     if reasons:
         return end(1, " and ".join(reasons))
-    untold_runs = [run for run in diagnosis.trained if run.verdict == "cannot tell"]
+    untold_runs = [run for run in diagnosis.trained if run.verdict == "cannot tell" and not run.log.replayed]
     if untold_runs and len(untold_runs) == len(diagnosis.trained):
         return end(3, f"cannot tell: {untold_runs[0].because}")
     why = "no findings"

@@ -93,7 +93,7 @@ def waiting(unknown: Iterable[Unknown]) -> str:
 
 def recorded(diagnosis: Diagnosis, *, verbose: bool) -> list[tuple[str, str, str]]:
     """Return what the logs lack: series, how many rules it would let speak, the code that records it."""
-    if all(run.log.format.startswith("replay of ") for run in diagnosis.trained):
+    if all(run.log.replayed for run in diagnosis.trained):
         return []  # nothing logs more into a replay
     most = 100 if verbose else _MOST_MISSING
     ranking = any(
