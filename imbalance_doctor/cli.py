@@ -606,13 +606,14 @@ def replay(
     """Feed recorded scores through a loss, judge what it does, and try the remedies on the same scores."""
     from imbalance_doctor.engine.base import SEVERITIES
     from imbalance_doctor.replay.remedy import Trial, check_remedy, suggested
-    from imbalance_doctor.replay.settings import SETTINGS, ReplaySettings
+    from imbalance_doctor.replay.settings import IMPLEMENTATIONS, SETTINGS, ReplaySettings
     from imbalance_doctor.replay.sweep import Point, axis, figures, points
     from imbalance_doctor.report.base import renderer
     from imbalance_doctor.report.replay import render
 
     config, book = _setting(policy, rulebook)
     renderer(output.format)  # a wrong name is told before the work
+    plan.implementation = IMPLEMENTATIONS.get(plan.implementation, plan.implementation)
     beside = [p for p in paths or () if sweep and p.partition("=")[0].replace("-", "_") in SETTINGS]
     inputs.scores = [*(inputs.scores or ()), *(p for p in paths or () if p not in beside)]
     runs = _runs(inputs, (), plan)

@@ -82,6 +82,9 @@ def _buckets(series: Series, width: int) -> list[slice]:
     return [slice(i * count // width, (i + 1) * count // width) for i in range(width)]
 
 
+_ROUNDING = 1e-12
+
+
 def spark(series: Series, width: int) -> str:
     """Draw a curve in one line of at most `width` characters: means of runs, non-finite ones as ``!``."""
     import numpy as np
@@ -95,6 +98,8 @@ def spark(series: Series, width: int) -> str:
         return _NOT_FINITE * len(means)
     low, high = _window(finite)
     span = high / 2 - low / 2  # halves: the range of doubles has no double
+    if span <= _ROUNDING * max(abs(low), abs(high)):
+        span = 0.0  # the means of a constant differ in their last digits
     top = len(_BLOCKS) - 1
     return "".join(
         _NOT_FINITE

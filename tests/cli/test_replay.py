@@ -114,6 +114,16 @@ def test_a_sweep_draws_the_response(run, dump):
     assert by[0.1, 0]["figures"]["loss"] == alone["remedy"]["before"]["loss"]
 
 
+def test_the_reference_library_goes_by_that_name(run, dump):
+    pytest.importorskip("imbalanced_losses")
+    path = dump(64, rows=2000)
+    settings = ("--loss", "smooth-ap", "--temperature", "0.1", "--queue-size", "500")
+    own, its = (replayed(run, path, *settings, *more) for more in ((), ("--implementation", "reference")))
+    level = "trace.loss"
+    assert its["runs"][0]["facts"][level] == pytest.approx(own["runs"][0]["facts"][level], rel=1e-4)
+    assert its["runs"][0]["facts"] != own["runs"][0]["facts"]
+
+
 @pytest.mark.parametrize("form", ["text", "markdown", "html"])
 def test_reports_for_reading_show_remedy_and_sweep_before_the_exit(run, dump, form):
     ended = run(
