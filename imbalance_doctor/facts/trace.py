@@ -27,11 +27,14 @@ _SMOOTH = 3
 _NOISE = 0.25
 """Share of the prevalence by which a loss may miss Smooth-AP's chance level."""
 
-_RARE = 0.3
-"""Above this prevalence other losses pass that level often."""
+_RARE = 0.24
+"""From this prevalence on the level, give or take that noise, takes in ln 2, where log losses start."""
 
-_CEILING = 0.98
-"""Average precision from which on no more than 0.02 is left to lose, the least harm that counts."""
+_CEILING = 0.95
+"""Average precision from which on no remedy can win more than 0.05, and a healthy run would win less."""
+
+_COMMON = 0.5
+"""Prevalence from which on scores without order have a high average precision too."""
 
 _METRICS = (
     "average_precision", "partial_auc", "recall_at_quantile", "roc_auc", "f1", "balanced_accuracy", "recall",
@@ -226,7 +229,8 @@ class Trace:
         needs=("log.average_precision",),
     )
     at_ceiling: bool | None = described(
-        "whether the validation's average precision is known to end at its ceiling, 0.98 or more",
+        "whether the validation's average precision is known to end at its ceiling, 0.95 or more, "
+        "without chance alone coming near",
         needs=("log",),
     )
     metric_at_switch: float | None = described(
@@ -264,7 +268,7 @@ class Trace:
                 _pool(rows),
                 _queue(rows, evidence),
                 _workers(rows),
-                _metric(rows),
+                _metric(rows, prevalence),
             ):
                 seen |= part_.pop("seen", {})
                 found |= part_
@@ -606,7 +610,7 @@ def _workers(rows: Rows) -> dict[str, Any]:
     return {"worker_spread": spread, "worker_spread_share": ratio(spread, median(both[0]))}
 
 
-def _metric(rows: Rows) -> dict[str, Any]:
+def _metric(rows: Rows, prevalence: float | None) -> dict[str, Any]:
     """Return the course of the validation's ranking metric: the first of the known ones that is logged."""
     import numpy as np
 
@@ -624,7 +628,7 @@ def _metric(rows: Rows) -> dict[str, Any]:
             found["seen"] = {"metric_drop": (span(series, int(np.argmax(smooth)) + 1, -1),)}
     precision = rows.log.get("average_precision", "val")
     end = None if precision is None else last(precision.values)
-    found["at_ceiling"] = end is not None and end >= _CEILING
+    found["at_ceiling"] = end is not None and end >= _CEILING and (prevalence or 0) < _COMMON
     train, val = (rows.log.get("average_precision", phase) for phase in ("train", "val"))
     if train is not None and val is not None:
         own, other = median(part(train.values, 2 / 3)), median(part(val.values, 2 / 3))

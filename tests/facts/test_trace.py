@@ -242,7 +242,8 @@ def test_the_chance_level_of_the_pool(positives, size):
 def test_the_chance_level_without_a_pool_is_one_minus_the_prevalence():
     half = np.where(np.arange(N) < 20, 0.96, 0.4)
     assert trace("chance_share", loss=half, prevalence=0.04) == 0.5
-    assert trace("chance_share", loss=0.5, prevalence=0.5) is None
+    assert trace("chance_share", loss=0.76, prevalence=0.24) == 1
+    assert trace("chance_share", loss=0.75, prevalence=0.25) is None
     assert trace("chance_share", loss=half) is None
 
 
@@ -440,7 +441,12 @@ def test_the_spread_of_the_first_rows():
     assert trace("score_std_first", score_std=np.linspace(1, 40, N)) == 2
 
 
-@pytest.mark.parametrize(("level", "told"), [(0.9799, False), (0.98, True)])
+@pytest.mark.parametrize(("level", "told"), [(0.9499, False), (0.95, True)])
 def test_a_metric_at_its_ceiling(level, told):
     assert trace("at_ceiling", average_precision=level) is told
     assert trace("at_ceiling", roc_auc=0.999) is False
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.499, True), (0.5, False), (0.97, False)])
+def test_a_common_class_has_no_ceiling(share, told):
+    assert trace("at_ceiling", average_precision=0.98, prevalence=np.full(N, share)) is told
