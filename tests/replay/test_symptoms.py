@@ -231,6 +231,50 @@ def test_one_class_is_refused(make_dump, targets):
         base.rows_of(make_dump(np.arange(5.0), targets))
 
 
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [([0, 1, np.nan], "1 that are not"), ([0, np.inf, -np.inf], "2 that are not"), ([2, 2, 2], "all are 2")],
+)
+def test_scores_that_show_nothing_are_refused(make_dump, scores, said):
+    with pytest.raises(InputError, match=said):
+        base.rows_of(make_dump(np.array(scores, dtype=float), np.array([0, 1, 1])))
+
+
+ODD = {
+    "two rows": lambda x, y: ([0.0, 1.0], [0, 1]),
+    "ten rows": lambda x, y: (x[:10], np.arange(10) % 2),
+    "mostly positives": lambda x, y: (x, 1 - y),
+    "sorted by label": lambda x, y: (x, np.sort(y)),
+    "one positive": lambda x, y: (x, (np.arange(len(x)) == 5).astype(int)),
+    "huge": lambda x, y: (x * 1e30, y),
+    "tiny": lambda x, y: (x * 1e-30, y),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("with_cause", [True, False])
+def test_odd_scores_end_in_an_answer_or_one_line(make_dump, rows, odd, with_cause):
+    pytest.importorskip("imbalanced_losses")
+    dump = make_dump(*ODD[odd](*rows(1200)))
+    for name in (name for name, symptom in KNOWN.items() if symptom.takes_scores):
+        try:
+            assert isinstance(reproduce(name, dump, with_cause=with_cause).appears, bool), name
+        except InputError as error:
+            assert "expected" in str(error)  # noqa: PT017  either will do
+
+
+def test_a_loss_without_gradient_is_told(make_dump, rows):
+    scores, targets = rows(2000)
+    with pytest.raises(InputError, match="a gradient, but it is 0 everywhere"):
+        reproduce("gradient-rests-on-one-positive", make_dump(scores * 1e-30, targets))
+
+
+def test_a_floor_needs_rare_positives(make_dump, rows):
+    assert reproduce("recall-loss-at-its-floor", make_dump(*rows(1000, prevalence=0.4))).appears
+    with pytest.raises(InputError, match=r"prevalence below 0\.5"):
+        reproduce("recall-loss-at-its-floor", make_dump(*rows(1000, prevalence=0.6)))
+
+
 # -- the command -----------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from imbalance_doctor.errors import InputError
 from imbalance_doctor.replay.symptoms.base import Rows
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "norm",
     "plain_focal",
     "several",
+    "share",
     "slope",
     "train",
 ]
@@ -72,6 +74,19 @@ def slope(loss: nn.Module, rows: Rows, **settings: Any) -> tuple[float, Tensor]:
 def norm(gradient: Tensor) -> float:
     """Return the Euclidean norm."""
     return float(gradient.norm())
+
+
+def share(part: float, whole: float) -> float:
+    """Return part / whole.
+
+    Raises
+    ------
+    InputError
+        The whole is 0: the loss has no gradient on such scores.
+    """
+    if not whole:
+        raise InputError("expected scores on which the loss has a gradient, but it is 0 everywhere")
+    return part / whole
 
 
 def plain_focal(x: Tensor, y: Tensor, gamma: float, epsilon: float = 0.0) -> Tensor:

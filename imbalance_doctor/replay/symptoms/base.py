@@ -203,7 +203,7 @@ def rows_of(dump: ScoreDump) -> Rows:
     Raises
     ------
     InputError
-        The rows are of one class.
+        The rows are of one class, all score alike, or hold a score that is not finite.
     """
     scores, targets, found = [], [], 0
     for block in dump.blocks():
@@ -228,4 +228,11 @@ def rows_of(dump: ScoreDump) -> Rows:
     t = t.reshape(-1)
     if len(np.unique(t)) != 2:  # noqa: PLR2004  two classes
         raise InputError("expected positives and negatives, but got one class", where=dump.source)
-    return Rows(torch.from_numpy(np.ascontiguousarray(s[:, 0])), torch.from_numpy(t))
+    s = np.ascontiguousarray(s[:, 0])
+    if not np.isfinite(s).all():
+        raise InputError(
+            f"expected finite scores, but got {int((~np.isfinite(s)).sum())} that are not", where=dump.source
+        )
+    if s.min() == s.max():
+        raise InputError(f"expected scores that differ, but all are {s[0]:g}", where=dump.source)
+    return Rows(torch.from_numpy(s), torch.from_numpy(t))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imbalance_doctor.replay.symptoms._parts import library, made, norm, slope
+from imbalance_doctor.replay.symptoms._parts import library, made, norm, share, slope
 from imbalance_doctor.replay.symptoms._workers import workers
 from imbalance_doctor.replay.symptoms.base import Rows, Shown, Symptom
 
@@ -25,7 +25,7 @@ def _show(rows: Rows, cause: bool) -> Shown:
     parts = [rows.take(slice(rank * _SHARD, (rank + 1) * _SHARD)) for rank in range(_WORKERS)]
     gathered = torch.cat(workers(_WORKERS, lambda rank: gradient(parts[rank])))
     remedy = 1 if cause else _WORKERS  # the loss times W
-    ratio = remedy * norm(gathered / _WORKERS) / norm(gradient(rows))
+    ratio = share(remedy * norm(gathered / _WORKERS), norm(gradient(rows)))
     return Shown(
         f"the averaged gradient of {_WORKERS} workers is 1 / {_WORKERS} of that of one process",
         f"{ratio:.4f} of it" + ("" if cause else f", with the loss times {_WORKERS}"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from imbalance_doctor.losses import PAUCAtBudgetLoss
-from imbalance_doctor.replay.symptoms._parts import made
+from imbalance_doctor.replay.symptoms._parts import made, share
 from imbalance_doctor.replay.symptoms.base import Rows, Shown, Symptom
 
 __all__ = ["SYMPTOM"]
@@ -30,11 +30,11 @@ def _show(rows: Rows, cause: bool) -> Shown:
     whole, _ = _live(pool, None)
     lone = torch.arange(len(pool)) >= _POSITIVES - 1  # the last positive, and all negatives
     found, count = _live(pool.take(lone), pool.take(~lone)) if cause else _live(pool, None)
-    share = found / whole
+    left = share(found, whole)
     return Shown(
         f"grad_pos_count 1 and less than {_WEAK:.0%} of the gradient of the same pool, all of it live",
-        f"grad_pos_count {count} and {share:.1%}, with {_POSITIVES} positives in the pool",
-        count == 1 and share < _WEAK,
+        f"grad_pos_count {count} and {left:.1%}, with {_POSITIVES} positives in the pool",
+        count == 1 and left < _WEAK,
     )
 
 

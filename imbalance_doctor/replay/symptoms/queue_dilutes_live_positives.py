@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imbalance_doctor.replay.symptoms._parts import library, made, norm, slope
+from imbalance_doctor.replay.symptoms._parts import library, made, norm, share, slope
 from imbalance_doctor.replay.symptoms.base import Rows, Shown, Symptom
 
 __all__ = ["SYMPTOM"]
@@ -18,11 +18,11 @@ def _show(rows: Rows, cause: bool) -> Shown:
         loss = library().RecallAtQuantileLoss(1, 0.1, queue_size=queue, temperature=temperature)
         loss(rows.scores[:, None], rows.targets)
         sizes.append(norm(slope(loss, rows.first(_POSITIVES, _BATCH - _POSITIVES))[1]))
-    share = sizes[1] / sizes[0]
+    left = share(sizes[1], sizes[0])
     return Shown(
         f"with a queue of {_QUEUE} rows less than {_WEAK:.0%} of the gradient on {_POSITIVES} live positives",
-        f"{share:.1%} of the gradient without a queue, {sizes[0]:.3g}",
-        share < _WEAK,
+        f"{left:.1%} of the gradient without a queue, {sizes[0]:.3g}",
+        left < _WEAK,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from imbalance_doctor.errors import InputError
 from imbalance_doctor.losses import RecallAtQuantileLoss
 from imbalance_doctor.replay.symptoms._parts import made, slope
 from imbalance_doctor.replay.symptoms.base import Rows, Shown, Symptom
@@ -16,6 +17,8 @@ _NEAR, _LOW = 0.05, 0.5
 
 def _show(rows: Rows, cause: bool) -> Shown:
     prevalence = len(rows.positives) / len(rows)
+    if prevalence >= 1 / _WIDE:
+        raise InputError(f"expected a prevalence below {1 / _WIDE:g}, but got {prevalence:.3g}")
     share = _NARROW if cause else _WIDE
     quantile = share * prevalence
     # Positives moved above all negatives: as good as scores can be.
