@@ -103,7 +103,7 @@ def faults(knobs, draw):
         "F22_alpha_collapse_hi": focal | {"alpha": 1.0},
         "F23_alpha_collapse_lo": focal | {"alpha": 0.0},
         "F24_posw_inverted": weighted | {"inverted_weight": True},
-        "F25_queue_stale": constant(0.1) | {"batch": 32, "queue": 16384, "lr": 1e-2},
+        "F25_queue_stale": constant(0.1) | {"batch": 32, "queue": 8192, "lr": 1e-2},
         "F26_resume_tau_reset": smooth_ap | {"resume": 0.6},
         "F27_raq_maxpool": recall | {"times_prevalence": 1.2, "cap": 256, "weight": 0.9},
         "F28_labels_inverted_val": bce | {"inverted_validation": True},
