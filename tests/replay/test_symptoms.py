@@ -1,5 +1,6 @@
 """Every symptom appears, and vanishes without its cause; the command; the rules that name it."""
 
+import functools
 import json
 import re
 import sys
@@ -58,6 +59,36 @@ def test_what_is_drawn_does_not_depend_on_what_went_before(name):
     assert torch.get_num_threads() == threads
     torch.rand(3)
     assert reproduce(name) == first
+
+
+SEEDED = [name for name, symptom in KNOWN.items() if isinstance(symptom.rows, functools.partial)]
+TRAINED = (
+    "focal-training-turns-nan",
+    "scores-run-away",
+    "smooth-ap-below-cross-entropy",
+    "training-rows-rank-worse",
+)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("name", SEEDED)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_it_is_no_luck_of_the_seed(name, seed):
+    _need(name)
+    symptom = KNOWN[name]
+    for with_cause in (True, False):
+        torch.manual_seed(seed)
+        assert symptom.show(symptom.rows(seed=seed), with_cause).appears is with_cause
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_training_from_another_start_shows_it_too(name, monkeypatch):
+    symptom, start = KNOWN[name], torch.manual_seed
+    rows = symptom.rows()
+    rows = rows.take(torch.randperm(len(rows), generator=torch.Generator().manual_seed(9)))
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: start(seed + 7))
+    assert symptom.show(rows, True).appears is True
+    assert symptom.show(rows, False).appears is False
 
 
 def test_all_that_must_be_shown_is_covered():
@@ -261,6 +292,27 @@ def test_odd_scores_end_in_an_answer_or_one_line(make_dump, rows, odd, with_caus
             assert isinstance(reproduce(name, dump, with_cause=with_cause).appears, bool), name
         except InputError as error:
             assert "expected" in str(error)  # noqa: PT017  either will do
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("queue-overwritten-by-broadcast", 400),
+        ("gather-decided-too-early", 200),
+        ("rows-gathered-twice", 200),
+        ("gradient-divided-by-workers", 400),
+        ("workers-print-different-losses", 512),
+        ("second-pass-enters-the-queue", 500),
+        ("padding-fills-the-queue", 400),
+        ("gradient-spikes-at-low-temperature", 10_000),
+    ],
+)
+def test_too_few_rows_are_told(make_dump, rows, name, least):
+    _need(name)
+    scores, targets = rows(least, prevalence=0.02)
+    assert reproduce(name, make_dump(scores, targets)).appears
+    with pytest.raises(InputError, match=f"at least {least} rows"):
+        reproduce(name, make_dump(scores[1:], targets[1:]))
 
 
 def test_a_loss_without_gradient_is_told(make_dump, rows):

@@ -19,7 +19,7 @@ def _show(rows: Rows, cause: bool) -> Shown:
     for step in range(_STEPS):
         part = rows.take(slice(step * _BATCH, (step + 1) * _BATCH))
         if cause and step == _BAD:
-            part.scores[0] = math.nan  # of a slice, so in these rows
+            part = Rows(part.scores * math.nan, part.targets)
         failed.append(math.isnan(slope(loss, part)[0]))
     expected = math.ceil(_QUEUE / _BATCH) + 1
     return Shown(

@@ -63,6 +63,18 @@ class Rows:
         """Pick rows by mask, index or slice."""
         return Rows(self.scores[index], self.targets[index])
 
+    def head(self, count: int) -> Rows:
+        """Return the first rows.
+
+        Raises
+        ------
+        InputError
+            There are fewer than `count`.
+        """
+        if len(self) < count:
+            raise InputError(f"expected at least {count} rows for this symptom, but got {len(self)}")
+        return self.take(slice(0, count))
+
     def first(self, positives: int, negatives: int) -> Rows:
         """Return the first rows of each class, positives before negatives.
 

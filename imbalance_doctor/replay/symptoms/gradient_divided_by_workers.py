@@ -16,7 +16,7 @@ _TOLERANCE = 0.01
 
 
 def _show(rows: Rows, cause: bool) -> Shown:
-    rows = rows.take(slice(0, _WORKERS * _SHARD))
+    rows = rows.head(_WORKERS * _SHARD)
     temperature = 0.1 * rows.scores.std().item()
 
     def gradient(part: Rows) -> Tensor:

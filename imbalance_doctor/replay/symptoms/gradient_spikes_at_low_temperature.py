@@ -16,6 +16,7 @@ _WILD = 3.0
 
 
 def _show(rows: Rows, cause: bool) -> Shown:
+    rows.head(_LEAST * _POOL)
     near = _STARVED if cause else _FITTING
     temperature = near * rows.scores.std().item() / _POOL
     pools = len(rows) // _POOL

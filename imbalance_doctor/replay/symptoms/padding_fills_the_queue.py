@@ -14,6 +14,7 @@ _SCARCE = 0.2
 
 
 def _show(rows: Rows, cause: bool) -> Shown:
+    rows = rows.head(4 * _QUEUE)
     loss = library().SmoothAPLoss(1, _QUEUE)
     ignored = torch.arange(len(rows)) % 10 != 0 if cause else torch.zeros(len(rows), dtype=torch.bool)
     targets = torch.where(ignored, loss.ignore_index, rows.targets)

@@ -12,6 +12,7 @@ _WORKERS, _SHARD = 2, 100
 
 
 def _show(rows: Rows, cause: bool) -> Shown:
+    rows = rows.head(_WORKERS * _SHARD)
     parts = [rows.take(slice(rank * _SHARD, (rank + 1) * _SHARD)) for rank in range(_WORKERS)]
 
     def stored(rank: int) -> int:

@@ -13,6 +13,7 @@ _BATCH, _STORED = 100, 400
 
 
 def _show(rows: Rows, cause: bool) -> Shown:
+    rows = rows.head(_STORED + _BATCH)
     loss = library().SmoothAPLoss(1, 2 * _STORED, 0.1)
     loss(rows.scores[:_STORED, None], rows.targets[:_STORED])
     at = slice(_STORED, _STORED + _BATCH)

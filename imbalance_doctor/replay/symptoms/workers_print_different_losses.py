@@ -16,7 +16,7 @@ _APART = 0.02
 
 
 def _show(rows: Rows, cause: bool) -> Shown:
-    rows = rows.take(slice(0, _WORKERS * _SHARD))
+    rows = rows.head(_WORKERS * _SHARD)
     temperature = 0.1 * rows.scores.std().item()
     shards = [rows.take(slice(r * _SHARD, (r + 1) * _SHARD)) for r in range(_WORKERS)]
     gather = False if cause else None
