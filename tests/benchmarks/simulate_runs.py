@@ -47,13 +47,6 @@ KNOBS = {
 }
 """Ranges of what differs between runs. Temperatures, quantiles and shares as the losses take them."""
 
-SLASH = {
-    "val_ap": "val/average_precision",
-    "val_auroc": "val/roc_auc",
-    "val_bce": "val/loss",
-    "loss": "train/loss",
-}
-
 
 def faults(knobs, draw):
     """Return what each run is trained with, by name of its fault; H_ runs are healthy."""
@@ -361,13 +354,23 @@ def run(x, y, seed, given):
         training.step(step, torch.from_numpy(g.integers(0, len(yt), given["batch"])))
         if step % given["every"] == 0:
             row = training.described(step) | evaluated(training.net, training.scale, val, train)
-            rows.append({name: finite(value) for name, value in row.items()})
+            rows.append({name: written(name, value) for name, value in row.items()})
     return rows
 
 
-def finite(value):
-    """Return null for a figure that is no finite number: JSON has no name for it."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def written(name, value):
+    """Return a figure as JSON holds it: no finite number is text in the two that tell it, else null."""
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return str(value) if name in {"loss", "grad_norm"} else None
+
+
+def slash(name):
+    """Return a name as loggers with folders write it: val/ap, train/loss."""
+    phase, _, rest = name.partition("_")
+    if phase in {"val", "train"}:
+        return f"{phase}/{rest}"
+    return f"train/{name}" if phase == "loss" else name
 
 
 def of_interval(seen, logits):
@@ -432,11 +435,11 @@ def main() -> None:
                     continue
                 began = time.perf_counter()
                 rows = run(x, y, seed, config)
+                ap = rows[-1]["val_ap"]
                 said = {"type": "meta", "fault": fault, "dataset": dataset, "seed": seed, "config": config}
                 if given.names == "slash":
-                    rows = [{SLASH.get(name, name): v for name, v in row.items()} for row in rows]
+                    rows = [{slash(name): value for name, value in row.items()} for row in rows]
                 path.write_text("".join(json.dumps(line) + "\n" for line in (said, *rows)))
-                ap = next(v for name, v in rows[-1].items() if name in {"val_ap", SLASH["val_ap"]})
                 print(f"{path.name:50} {ap:.3f} {time.perf_counter() - began:5.1f} s", flush=True)
 
 
