@@ -2,7 +2,8 @@
 
 Each finding adds to the log-odds of the cause its rule names: more where its confidence is higher, less where
 only the plan or the labels speak. A finding that another one explains is hidden under it and lends it part of
-its weight. The score of a cause is its share of the evidence, with one more share for "none of them":
+its weight, but many symptoms cannot drive a cause up: they have other causes too. The score of a cause is its
+share of the evidence, with one more share for "none of them":
 
     score(c) = exp(w(c)) / (1 + sum over causes of exp(w))
 """
@@ -151,15 +152,19 @@ def rank(explained: Explained) -> tuple[Cause, ...]:
     """
     by_rule = {f.rule: f for f in explained.findings}
     found: dict[str, list[tuple[float, Finding]]] = {}
+    lent: dict[str, float] = {}
     for finding in explained.findings:
         top = explained.by.get(finding.rule)
-        if top is None:
-            if finding.cause:
-                found.setdefault(finding.cause, []).append((_weight(finding), finding))
-        elif by_rule[top].cause:
-            lent = _weight(finding) * _number("weights", "explained")
-            found.setdefault(by_rule[top].cause, []).append((lent, finding))
-    odds = {name: math.exp(sum(w for w, _ in votes)) for name, votes in found.items()}
+        cause = finding.cause if top is None else by_rule[top].cause
+        if not cause:
+            continue
+        found.setdefault(cause, []).append((_weight(finding), finding))
+        if top is not None:
+            lent[cause] = lent.get(cause, 0.0) + _weight(finding)
+    odds = {}
+    for name, votes in found.items():
+        own = sum(weight for weight, finding in votes if finding.rule not in explained.by)
+        odds[name] = math.exp(own + _number("weights", "explained") * min(lent.get(name, 0.0), own))
     total = 1 + sum(odds.values())
     causes = []
     for name, votes in found.items():

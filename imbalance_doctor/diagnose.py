@@ -108,7 +108,12 @@ class TrainedRun:
         """Return the conclusions that are left when some findings are accepted."""
         gone = {id(finding) for finding in accepted}
         left = tuple(finding for finding in self.findings if id(finding) not in gone)
-        return self if len(left) == len(self.findings) else self.of(self.log, self.name, self.facts, left)
+        if len(left) == len(self.findings):
+            return self
+        rest = self.of(self.log, self.name, self.facts, left)
+        if self.verdict == "faulty" and rest.verdict != "faulty":  # accepted is not healed
+            return replace(rest, verdict="faulty", because="what shows it is suppressed or in the baseline")
+        return rest
 
 
 @dataclass(frozen=True, kw_only=True)

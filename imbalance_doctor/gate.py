@@ -9,7 +9,7 @@ code  meaning
 0     no finding at or above ``fail_on``
 1     findings at or above ``fail_on``, a recommendation that cannot be met, or, when strict,
       errors and warnings that could not be checked for want of an input
-3     nothing could be evaluated: no rule passed and none fired, or no training log says enough
+3     nothing could be evaluated: no rule passed and none fired, or a training log does not say enough
 ====  =========================================================================================
 
 Codes 2 (unusable input) and 70 (internal error) are the command line's.
@@ -214,19 +214,29 @@ def _exit(diagnosis: Diagnosis, policy: Policy) -> Exit:  # noqa: C901  one endi
         reasons.append(f"{_count(len(unchecked), 'rule')} not checked for want of an input (strict)")
     if reasons:
         return end(1, " and ".join(reasons))
-    untold_runs = [run for run in diagnosis.trained if run.verdict == "cannot tell" and not run.log.replayed]
-    if untold_runs and len(untold_runs) == len(diagnosis.trained):
-        return end(3, f"cannot tell: {untold_runs[0].because}")
+    open_ = _cannot_tell(diagnosis)
+    if open_:
+        more = f"; {len(open_) - 1:,} more" if len(open_) > 1 else ""
+        return end(3, f"cannot tell: {open_[0]}{more}")
     why = "no findings"
     if diagnosis.findings:
         none = "none fails" if policy.fail_on == "never" else f"none at or above {policy.fail_on}"
         why = f"{_count(len(diagnosis.findings), 'finding')}, {none}"
+    if any(run.verdict == "faulty" for run in diagnosis.trained):
+        why = f"faulty, but {why}"
     if diagnosis.suppressed:
         why += f", {len(diagnosis.suppressed)} suppressed"
     untold = len({u.rule for u in diagnosis.unknown})
     if untold:
         why += f"; {_count(untold, 'rule')} not checked"
     return end(0, why)
+
+
+def _cannot_tell(diagnosis: Diagnosis) -> list[str]:
+    """Say of each log and run of which nothing can be told why that is."""
+    unread = [f"{r.source} is {r.instead or 'no training log'}" for r in diagnosis.readings if not r.runs]
+    runs = [r for r in diagnosis.trained if r.verdict == "cannot tell" and not r.log.replayed]
+    return unread + [": ".join(filter(None, (run.name, run.because))) for run in runs]
 
 
 def fails(finding: Finding, fail_on: str) -> bool:

@@ -285,7 +285,10 @@ class Training:
         loss = _readings.training_loss(log)
         noted.put(
             loss_points=0 if loss is None else len(loss),
-            validation_points=max((len(s) for s in log.series if s.phase == "val"), default=0),
+            validation_points=max(
+                (len(_curves.finite(s.values)) for s in log.series if s.phase == "val" and not s.part),
+                default=0,
+            ),
             crash=log.crash or None,
             crash_kind=_crash_kind(log.crash),
             rare_class_metric=_shows_rare_class(log),
@@ -598,7 +601,10 @@ def _validation_loss(noted: Noted, log: TrainingLog, loss: Series | None, metric
     after = _curves.trend(course.after(lowest))
     noted.put(
         (_curves.span(series),),
-        validation_loss_wobble=ratio(_curves.noise(course.values), _curves.median(np.abs(series.values))),
+        validation_loss_wobble=ratio(
+            _curves.noise(course.values),
+            max(_curves.median(np.abs(series.values)) or 0.0, float(np.ptp(course.values)) / 4),
+        ),
     )
     noted.put(
         (_curves.span(series, at),),

@@ -67,6 +67,8 @@ def likely(run: TrainedRun) -> str:
     if not run.causes:
         return ""
     best = run.causes[0]
+    if run.verdict != "faulty":
+        return "Signs without visible harm of: " + listed(cause.id for cause in run.causes[:_MOST_CAUSES])
     if best.confidence == "low" and len(run.causes) > 1:
         ids = [cause.id for cause in run.causes[:_MOST_CAUSES]]
         return f"The log does not tell the causes apart: {listed(ids)}"

@@ -50,7 +50,7 @@ def test_scores_are_shares_of_the_evidence():
     odds = [math.exp(3.0), math.exp(0.7)]
     assert [c.id for c in causes] == ["stale-queue", "poisoned-queue"]
     assert [c.score for c in causes] == pytest.approx([o / (1 + sum(odds)) for o in odds], rel=1e-12)
-    assert [c.confidence for c in causes] == ["high", "low"]
+    assert [c.confidence for c in causes] == ["medium", "low"]
 
 
 def test_two_findings_say_more_than_one():
@@ -76,8 +76,15 @@ def test_a_symptom_hides_under_its_explanation_and_supports_it():
     assert [f.rule for f in explained.shown] == ["a"]
     (only,) = rank(explained)
     assert only.id == "temperature-below-resolution"
-    assert only.score == pytest.approx(math.exp(1.5 + 1.5) / (1 + math.exp(3.0)))
+    assert only.score == pytest.approx(math.exp(1.5 + 0.75) / (1 + math.exp(2.25)))
     assert [f.rule for f in only.findings] == ["a", "b"]
+
+
+def test_many_symptoms_do_not_drive_a_cause_up():
+    cause = finding("a", "temperature-below-resolution", "low", explains=tuple("bcdef"))
+    few = rank(explain([cause, finding("b")]))[0]
+    many = rank(explain([cause, *map(finding, "bcdef")]))[0]
+    assert many.score == few.score == pytest.approx(math.exp(1.05) / (1 + math.exp(1.05)))
 
 
 def test_a_chain_of_explanations_ends_at_its_head():

@@ -238,10 +238,11 @@ def test_nothing_from_a_log_becomes_markup(text):
     }  # fmt: skip
 
 
-def test_suppressing_the_only_finding_changes_the_verdict():
+def test_a_suppressed_finding_is_not_healed():
     run = FULL.trained[0]
     left = run.without([OVERFIT, GAP])
-    assert left.verdict == "healthy"
+    assert left.verdict == "faulty"
+    assert left.because == "what shows it is suppressed or in the baseline"
     assert left.causes == ()
     assert run.without([]) is run
 

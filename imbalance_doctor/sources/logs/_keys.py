@@ -277,7 +277,17 @@ _FOREIGN = {
     "精度": " accuracy ", "召回率": " recall ", "学习率": " learning rate ", "训练集": " train ",
     "训练": " train ", "验证集": " val ", "验证": " val ", "测试集": " test ", "测试": " test ", "平均": " ",
     "最佳": " best ", "最优": " best ", "最高": " best ", "потери": " loss ", "точность": " accuracy ",
-    "полнота": " recall ", "pérdida": " loss ", "perte": " loss ",
+    "полнота": " recall ", "pérdida": " loss ", "perte": " loss ", "обучени": " train ", "валидаци": " val ",
+    "entrenamiento": " train ", "validación": " val ", "exactitud": " accuracy ", "entraînement": " train ",
+    "rappel": " recall ", "richiamo": " recall ", "sensibilidad": " recall ",
+    "exactitude": " accuracy ", "trainingsverlust": " train loss ",
+    "validierungsverlust": " val loss ", "verlust": " loss ", "trainings": " train ", "validierungs": " val ",
+    "genauigkeit": " accuracy ", "trefferquote": " recall ", "perdita": " loss ", "addestramento": " train ",
+    "validazione": " val ", "accuratezza": " accuracy ", "perda": " loss ", "treino": " train ",
+    "validação": " val ", "acurácia": " accuracy ", "学習率": " learning rate ", "損失": " loss ",
+    "訓練": " train ", "検証": " val ", "正解率": " accuracy ", "適合率": " precision ", "再現率": " recall ",
+    "学習": " train ", "손실": " loss ", "훈련": " train ", "학습률": " learning rate ", "학습": " train ",
+    "검증": " val ", "정확도": " accuracy ", "재현율": " recall ", "정밀도": " precision ", "f1值": " f1 ",
 }  # fmt: skip
 _BOX_AND_MASK = {"(b)": "", "(m)": "mask", "(p)": "pose"}
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z]{3})(?=[A-Z])")
@@ -388,7 +398,7 @@ def override(keys: Mapping[str, str]) -> dict[str, Named]:
             raise InputError(
                 f"expected the name of a series, but got '{said}' for the key '{key}'",
                 where="--map",
-                hint=did_you_mean(said, known) or "names are those of the series in the reference",
+                hint=did_you_mean(said, known) or f"a name such as {', '.join(list(SERIES)[:8])}",
             )
         given[key] = Named(name=name, phase=phase, given=True)
     return given
@@ -412,7 +422,7 @@ def _plain(key: str) -> tuple[str, str]:  # noqa: C901  one spelling after anoth
     for suffix, head in _BOX_AND_MASK.items():
         if key.lower().endswith(suffix):
             key, mask = key[: -len(suffix)], head
-    for foreign, word in _FOREIGN.items():
+    for foreign, word in sorted(_FOREIGN.items(), key=lambda pair: -len(pair[0])):
         if foreign in key.lower():
             key = key.lower().replace(foreign, word)
     named = _OF_SET.match(key)

@@ -33,6 +33,7 @@ _MOST_SHAPES = 20_000
 _MOST_TEMPLATES = 300
 _LONGEST_SAMPLE = 300
 _LONGEST_PATTERN_LINE = 2_000
+_DECIMAL_COMMA = re.compile(r"^([+-]?(?:0|\d+(?=,(?:\d{1,2}|\d{4,})$))),(\d+)$")  # no thousands
 _SLOW_PATTERN = 1.0  # seconds one pattern may take on one line
 _STEP_REACH = 200  # lines for which a stated step goes on to hold
 _FEW_BARS = 3
@@ -786,7 +787,7 @@ class TextFollower:
                 rank = said.strip()
                 continue
             try:
-                value = grammar.number(said.strip().rstrip("%"))
+                value = grammar.number(_DECIMAL_COMMA.sub(r"\1.\2", said.strip().rstrip("%")))
             except ValueError:
                 continue
             if key in _PLACE_GROUPS:
