@@ -87,6 +87,7 @@ def test_what_is_no_log_is_named_and_ends_with_three(run, tmp_path, content, say
         (["nowhere.log"], "nowhere.log"),
         ([RUNS / "healthy.jsonl", "--map", "loss"], "expected KEY=NAME"),
         ([RUNS / "healthy.jsonl", "--map", "loss=val_los"], "did you mean"),
+        ([RUNS / "healthy.jsonl", "--map", "lossy=val_loss"], "did you mean 'loss'"),
         ([RUNS / "fractional_gamma.log", "--pattern", "("], "--pattern"),
         ([RUNS / "healthy.jsonl", "--format", "htm"], "html"),
         (["-", "--follow"], "standard input"),

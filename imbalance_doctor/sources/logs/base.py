@@ -367,7 +367,20 @@ def read_logs(paths: Sequence[str], options: Options | None = None) -> list[LogR
             found += _read_folder(Path(name), name, options)
         else:
             found.append(_read_file(name, options))
+    _check_overrides(options.keys, found)
     return found
+
+
+def _check_overrides(keys: Mapping[str, str], readings: Sequence[LogReading]) -> None:
+    """Refuse a meaning given to a key that no log has."""
+    seen = {key for reading in readings for key in (*reading.keys, *reading.ignored)}
+    for key in keys:
+        if seen and key not in seen:
+            raise InputError(
+                f"expected a key of the log, but got '{key}'",
+                where="--map",
+                hint=did_you_mean(key, seen) or f"it has {', '.join(sorted(seen)[:_NAMED])}",
+            )
 
 
 def _expand(paths: Sequence[str]) -> list[str]:
