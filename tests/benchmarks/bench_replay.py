@@ -63,9 +63,7 @@ def main() -> None:
 def _bare(scores: np.ndarray, targets: np.ndarray, batch: int) -> float:
     """Time forward and backward of the loss alone over the same steps."""
     loss = SmoothAPLoss(1, queue_size=_QUEUE, temperature=0.05)
-    x = [
-        torch.from_numpy(scores[low : low + batch]).requires_grad_() for low in range(0, len(scores), batch)
-    ]
+    x = [torch.from_numpy(scores[low : low + batch]).requires_grad_() for low in range(0, len(scores), batch)]
     y = [torch.from_numpy(targets[low : low + batch]) for low in range(0, len(scores), batch)]
     start = time.perf_counter()
     for a, b in zip(x, y, strict=True):
