@@ -31,6 +31,7 @@ from imbalance_doctor.report._format import (
     unchecked,
     verdict,
 )
+from imbalance_doctor.report._score_plots import pictures
 from imbalance_doctor.report._svg import chart
 
 FORMAT = "html"
@@ -87,6 +88,7 @@ def render(
     if diagnosis.readings:
         for run in diagnosis.trained:
             blocks += _run(run, verbose=verbose)
+        blocks += _scores(diagnosis)
         blocks += _recorded(diagnosis)
         blocks += _understood(diagnosis)
     else:
@@ -97,6 +99,7 @@ def render(
                 f'<h2 class="{severity}">{escape(plural(len(members), severity).capitalize())}</h2>'
             )
             blocks += [f'<div class="card">{_finding(f, where=str(f.where or f.run))}</div>' for f in members]
+        blocks += _scores(diagnosis)
         phrases = unchecked(diagnosis.unknown)
         if phrases:
             blocks.append(f'<p class="dim">Not checked: {escape("; ".join(phrases))}.</p>')
@@ -232,6 +235,22 @@ def _understood(diagnosis: Diagnosis) -> list[str]:
     if left and diagnosis.trained:
         blocks.append(f"<p>More to check: {escape(left)}.</p>")
     return blocks
+
+
+def _scores(diagnosis: Diagnosis) -> list[str]:
+    shown = pictures(diagnosis)
+    if not shown:
+        return []
+    scores = diagnosis.facts.family("scores")
+    figures = "".join(
+        f"<figure><figcaption><b>{escape(one.title)}</b> "
+        f"<span class='dim'>{escape(one.note)}</span></figcaption>{one.svg}</figure>"
+        for one in shown
+    )
+    about = f"{plural(scores.rows, 'row')}, {scores.num_classes:,} classes"
+    if scores.focus_class is not None:
+        about += f"; the class shown against the rest: {scores.focus_class}"
+    return [f'<h2>Scores</h2><p class="dim">{escape(about)}</p><div class="curves">{figures}</div>']
 
 
 def _accepted(diagnosis: Diagnosis) -> list[str]:
