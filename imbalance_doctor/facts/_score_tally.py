@@ -44,48 +44,64 @@ class Moments:
 
     def add(self, values: NDArray[np.float64]) -> None:
         """Add a block of finite values."""
+        import numpy as np
+
         if not len(values):
             return
-        mean = float(values.mean())
-        apart = values - mean
-        squares = apart * apart
-        block = Moments(
-            len(values),
-            mean,
-            float(squares.sum()),
-            float((squares * apart).sum()),
-            float((squares * squares).sum()),
-            float(values.min()),
-            float(values.max()),
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # of absurdly large scores nothing is known
+            mean = float(values.mean())
+            apart = values - mean
+            squares = apart * apart
+            block = Moments(
+                len(values),
+                mean,
+                float(squares.sum()),
+                float((squares * apart).sum()),
+                float((squares * squares).sum()),
+                float(values.min()),
+                float(values.max()),
+            )
         self.merge(block)
 
     def merge(self, other: Moments) -> None:
         """Add what another has seen."""
+        import numpy as np
+
         if not other.rows:
             return
         a, b = self.rows, other.rows
         n = a + b
-        d = other.mean - self.mean
-        step = d / n
-        self.fourth += (
-            other.fourth
-            + d * step**3 * a * b * (a * a - a * b + b * b)
-            + 6 * step**2 * (a * a * other.second + b * b * self.second)
-            + 4 * step * (a * other.third - b * self.third)
+        with np.errstate(over="ignore", invalid="ignore"):
+            d = np.float64(other.mean) - self.mean
+            step = d / n
+            fourth = (
+                self.fourth
+                + other.fourth
+                + d * step**3 * a * b * (a * a - a * b + b * b)
+                + 6 * step**2 * (a * a * other.second + b * b * self.second)
+                + 4 * step * (a * other.third - b * self.third)
+            )
+            third = (
+                self.third
+                + other.third
+                + d * step**2 * a * b * (a - b)
+                + 3 * step * (a * other.second - b * self.second)
+            )
+            second = self.second + other.second + d * step * a * b
+            mean = self.mean + step * b
+        self.fourth, self.third, self.second, self.mean = (
+            float(fourth),
+            float(third),
+            float(second),
+            float(mean),
         )
-        self.third += (
-            other.third + d * step**2 * a * b * (a - b) + 3 * step * (a * other.second - b * self.second)
-        )
-        self.second += other.second + d * step * a * b
-        self.mean += step * b
         self.rows = n
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
 
     @property
     def std(self) -> float | None:
-        """Standard deviation (of the rows themselves, ddof 0); None without rows."""
-        return math.sqrt(self.second / self.rows) if self.rows else None
+        """Standard deviation (of the rows themselves, ddof 0); None without rows, or where it overflows."""
+        return math.sqrt(self.second / self.rows) if self.rows and math.isfinite(self.second) else None
 
     @property
     def bimodality(self) -> float | None:
@@ -93,7 +109,7 @@ class Moments:
 
         None where all values are equal.
         """
-        if self.second <= _TINY or self.fourth <= _TINY:
+        if not (_TINY < self.second < math.inf and _TINY < self.fourth < math.inf):
             return None
         n = self.rows
         skewness = math.sqrt(n) * self.third / self.second**1.5

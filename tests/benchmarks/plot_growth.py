@@ -10,16 +10,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import matplotlib as mpl
 import torch
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from bench_smooth_ap import make, seconds  # noqa: E402  after the path
-
-mpl.use("svg")
-mpl.rcParams["svg.hashsalt"] = "imbalance-doctor"
-from matplotlib import pyplot as plt  # noqa: E402  after the choice of a backend
 
 MOST_PAIRS = 3e8  # the reference takes seconds beyond
 PANELS = [
@@ -57,6 +52,12 @@ def times(rows: int, prevalence: float | None, classes: int) -> tuple[float, flo
 
 def main() -> None:
     """Measure and draw."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "imbalance-doctor"
+    from matplotlib import pyplot as plt
+
     torch.set_num_threads(2)
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), sharey=True, layout="constrained")
     for axis, (title, letter, cases) in zip(axes, PANELS, strict=True):

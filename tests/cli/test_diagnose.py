@@ -167,5 +167,5 @@ def test_follow_tells_each_finding_once_and_ends_with_the_report(tmp_path):
     told = [line.split(":")[1].strip() for line in err.splitlines() if line.startswith(("error", "warning"))]
     assert told
     assert len(told) == len(set(told))
-    assert "Read " in out
+    assert "Read" in out
     assert watching.returncode in (0, 1)

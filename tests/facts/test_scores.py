@@ -425,3 +425,17 @@ def test_the_plan_says_where_to_look():
 
 def test_no_dump_no_facts():
     assert measure(Evidence()).family("scores") is None
+
+
+def test_absurdly_large_scores_leave_figures_open_and_break_nothing(tmp_path):
+    import numpy as np
+
+    from imbalance_doctor.facts.base import Evidence, measure
+    from imbalance_doctor.sources.scores import read_scores
+
+    path = tmp_path / "huge.npz"
+    np.savez(path, logits=np.array([1e300, -1e300, 0.0, 5.0]), targets=np.array([1, 0, 0, 1]))
+    facts = measure(Evidence(scores=read_scores([str(path)], scores_are="logits")))
+    assert facts.value("scores.roc_auc") == 1.0
+    assert facts.value("scores.std") is None
+    assert facts.value("scores.bimodality") is None

@@ -922,7 +922,7 @@ def _scaled(values: Floats, named: Named, *, percent: bool) -> Floats | None:
     finite = values[np.isfinite(values)]
     if not len(finite) and len(values) and not np.isnan(values).all():
         return values
-    if len(finite) and not percent and float(np.median(np.abs(finite))) > _LARGEST_SHARE:
+    if len(finite) and not percent and float(np.median(np.minimum(np.abs(finite), 2))) > _LARGEST_SHARE:
         return None
     if percent:
         values = values / 100
