@@ -365,6 +365,21 @@ def test_wrong_positives_are_found_where_classes_are_apart(share):
     assert inside >= 9
 
 
+@pytest.mark.filterwarnings("ignore")  # those of another package
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.25])
+def test_cleanlab_counts_as_many_wrong_positives(share):
+    count = pytest.importorskip("cleanlab.count")
+    rng = np.random.default_rng(3)
+    true = rng.random(20_000) < 0.05
+    scores = 5 * (rng.normal(size=20_000) + 5 * true) - 12.5 + math.log(0.05 / 0.95)
+    labels = (true | (rng.random(20_000) < share / (1 - share) * 0.05 / 0.95)).astype(int)
+    p = 1 / (1 + np.exp(-scores))
+    joint = count.compute_confident_joint(labels, np.stack([1 - p, p], axis=1), calibrate=False)
+    value = facts(dump(scores, labels)).value
+    theirs = joint[1, 0] / joint[1].sum()
+    assert value("scores.label_noise_low") <= theirs <= value("scores.label_noise_high")
+
+
 @pytest.mark.parametrize("apart", [0.0, 1.0, 2.0])
 def test_overlap_is_not_taken_for_wrong_labels(apart):
     for seed in range(5):
