@@ -477,8 +477,9 @@ def _look(
     readings = tuple(read_logs(paths, read)) if paths else ()
     logs = [log for reading in readings for log in reading.runs]
     if not logs and scores is None:
+        subject = tuple(reading.source for reading in readings)
         return replace(
-            judge((), labels=labels, runs=runs), readings=readings, subject=tuple(r.source for r in readings)
+            judge((), labels=labels, runs=runs), readings=readings, subject=subject, assumptions=()
         )
     judged = judge(book.rules.values(), labels=labels, runs=runs, logs=logs, scores=scores)
     return replace(judged, readings=readings)

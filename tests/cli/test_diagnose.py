@@ -81,6 +81,16 @@ def test_what_is_no_log_is_named_and_ends_with_three(run, tmp_path, content, say
     assert "no training series found" in document["exit"]["why"]
 
 
+def test_recorded_scores_are_told_from_a_log(run, tmp_path):
+    folder = tmp_path / "run.scores"
+    folder.mkdir()
+    (folder / "rank-00000.stb").write_bytes(b"")
+    ended = run("diagnose", folder)
+    assert ended.code == 3
+    assert "give it as --scores" in ended.out
+    assert "Assumed" not in ended.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -606,6 +606,8 @@ def _read_folder(folder: Path, name: str, options: Options) -> list[LogReading]:
         return [replace(others[0], notes=(*others[0].notes, *notes))]
     seen = ", ".join(f"{Path(r.source).name} ({r.instead})" for r in others[:_NAMED])
     what = f"a folder without a training log; looked at {seen}" if seen else "a folder without a log"
+    if any(folder.glob("rank-*.stb")):
+        what = "a folder of recorded scores: give it as --scores"
     return [LogReading(source=name, format="", instead=what, notes=tuple(notes))]
 
 
