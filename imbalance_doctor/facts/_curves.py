@@ -6,11 +6,16 @@ alone. Long curves are reduced to medians of neighbours before their points are 
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
 from imbalance_doctor.facts.base import Span
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,6 +96,19 @@ class Trend(NamedTuple):
 
     tau: float
     z: float
+
+
+def unharmed(measure: Callable[P, R]) -> Callable[P, R]:
+    """Let overflows end as infinities and NaN, which facts leave out, instead of warnings on the screen."""
+
+    @functools.wraps(measure)
+    def call(*given: P.args, **named: P.kwargs) -> R:
+        import numpy as np
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            return measure(*given, **named)
+
+    return call
 
 
 def finite(values: Values) -> Values:

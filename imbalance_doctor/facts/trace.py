@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from imbalance_doctor.evidence import RANKING_LOSSES, Series, described
-from imbalance_doctor.facts._curves import finite, median, near, noise, part, span, trend
+from imbalance_doctor.facts._curves import finite, median, near, noise, part, span, trend, unharmed
 from imbalance_doctor.facts._numbers import ratio
 from imbalance_doctor.facts._trace_rows import Rows, first, last
 from imbalance_doctor.facts.base import Evidence, Facts, Span
@@ -244,6 +244,7 @@ class Trace:
     seen: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
 
     @classmethod
+    @unharmed
     def measure(cls, evidence: Evidence, facts: Facts) -> Self | None:
         """Measure the internals; None without a log."""
         log = evidence.log

@@ -276,6 +276,7 @@ class Training:
     seen: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
 
     @classmethod
+    @_curves.unharmed
     def measure(cls, evidence: Evidence, facts: Facts) -> Self | None:
         """Measure the curves; None without a log."""
         log = evidence.log

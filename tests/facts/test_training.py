@@ -554,3 +554,17 @@ def test_long_curves_cost_little():
     began = time.perf_counter()
     facts(*long, *val).family("training")
     assert time.perf_counter() - began < 0.25  # a twentieth of a second on an idle machine
+
+
+@pytest.mark.parametrize("size", [1e150, 1e300, 1.7e308])
+def test_absurdly_large_values_raise_no_warning(size):
+    rng = np.random.default_rng(0)
+    for scale in (size, -size):
+        values = scale * rng.random(60)
+        curves = (
+            curve("loss", values),
+            curve("loss", values, "val"),
+            curve("average_precision", values, "val"),
+        )
+        known = measure(Evidence(log=TrainingLog(series=curves))).known()
+        assert known["training.loss_points"] == 60
