@@ -73,6 +73,7 @@ def _line(rule: Rule) -> dict[str, Any]:
     return {
         **{name: getattr(rule, name) for name in _PLAIN},
         "params": {name: asdict(param) for name, param in rule.params.items()},
+        "inputs": sorted(rule.inputs),
         "when": rule.when.source,
         "when_at": asdict(rule.when_at),
         "message": rule.message.source,
@@ -92,7 +93,7 @@ def _rule(name: str, data: bytes, line: Mapping[str, Any]) -> Rule:
         return parse_template(message, values, kinds).pieces
 
     plain: dict[str, Any] = {key: tuple(v) if isinstance(v := line[key], list) else v for key in _PLAIN}
-    return Rule(
+    rule = Rule(
         **plain,
         params=params,
         when=Expression(line["when"], None, values),
@@ -102,3 +103,5 @@ def _rule(name: str, data: bytes, line: Mapping[str, Any]) -> Rule:
         merit=None if line["merit"] is None else MeritClaim(**line["merit"]),
         examples_source=lambda: builtin_rule(name, data).examples,
     )
+    vars(rule)["inputs"] = frozenset(line["inputs"])  # where it is cached: rules left out are never parsed
+    return rule

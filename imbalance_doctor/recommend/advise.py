@@ -62,7 +62,8 @@ def recommend(rules: Sequence[Rule], run: PlannedRun, *, labels: LabelCounts | N
             "expected labels to recommend for, but got none",
             hint="give --labels FILE, or --prevalence",
         )
-    bench = Bench(rules, labels)
+    of_plans = [rule for rule in rules if not rule.inputs & {"log", "scores"}]  # the others judge runs
+    bench = Bench(of_plans, labels)
     task = problem(fixed, bench.facts(fixed))
     assumed: list[str] = []
     goal = fixed
