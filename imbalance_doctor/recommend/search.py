@@ -224,10 +224,11 @@ def _further(
     """Return what the rules in `findings` say a tenth beyond the boundary, where they still fire."""
     start = getattr(plan, field)
     moved = outside * (1.1 if outside > start else 0.9)
-    limit = PLAN_FIELDS[field].metadata["high"]
-    if limit is not None and moved >= limit:
+    moved = int(moved) if isinstance(start, int) else moved
+    low, high = (PLAN_FIELDS[field].metadata[end] for end in ("low", "high"))
+    if (high is not None and moved >= high) or (low is not None and moved < low):
         return findings
-    told = bench.findings(plan.replace(**{field: int(moved) if isinstance(start, int) else moved}))
+    told = bench.findings(plan.replace(**{field: moved}))
     return tuple(f for f in told if f.rule in {g.rule for g in findings}) or findings
 
 

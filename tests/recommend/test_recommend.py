@@ -271,3 +271,9 @@ def test_the_blocked_loss_is_the_one_closest_to_working():
     if not advice.feasible:
         assert advice.plan.loss == "bce"
         assert advice.remedies
+
+
+def test_no_value_outside_the_field_is_tried_beyond_a_boundary():
+    counts = np.array([2360, 11485, 21556])
+    labels = LabelCounts(classes=("0", "1", "2"), counts=counts, rows=int(counts.sum()))
+    assert advise(labels).plan.batch_size >= 1  # a tenth below 1 is no batch
