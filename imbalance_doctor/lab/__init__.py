@@ -1,0 +1,1 @@
+"""Trains small models with one fault each, and measures how right the diagnosis and the advice are."""
