@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from imbalance_doctor.evidence import LabelCounts, described
-from imbalance_doctor.facts._numbers import ratio
+from imbalance_doctor.facts._numbers import ratio, wilson
 from imbalance_doctor.facts.base import Evidence, Facts
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _L = ("labels",)
-_Z = 1.959963984540054  # normal quantile of a 95 % interval
 _BETA = 0.9999
 
 
@@ -167,34 +166,6 @@ def focus_index(labels: LabelCounts) -> int | None:
 
     present = np.flatnonzero(labels.counts)
     return int(present[np.argmin(labels.counts[present])]) if len(present) else None
-
-
-def wilson(counts: NDArray[np.int64], rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the ends of the 95 % Wilson score interval of each share.
-
-    Parameters
-    ----------
-    counts
-        Positives, shape [C].
-    rows
-        Trials; 0 gives the interval from 0 to 1.
-
-    References
-    ----------
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
-    """
-    import numpy as np
-
-    if rows == 0:
-        return np.zeros(counts.shape), np.ones(counts.shape)
-    share = counts / rows
-    square = _Z * _Z / rows
-    centre = share + square / 2
-    spread = np.sqrt(share * (1 - share) * square + square * square / 4)
-    # at the ends the two terms are equal, and only rounding would be left of their difference
-    low = np.where(counts == 0, 0.0, (centre - spread) / (1 + square))
-    high = np.where(counts == rows, 1.0, (centre + spread) / (1 + square))
-    return low, high
 
 
 def _outcomes(counts: NDArray[np.int64], labels: LabelCounts) -> NDArray[np.int64]:

@@ -12,12 +12,11 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from imbalance_doctor.evidence import described
-from imbalance_doctor.facts._numbers import ratio
+from imbalance_doctor.facts._numbers import ratio, wilson
 from imbalance_doctor.facts._ranking import LIMIT
 from imbalance_doctor.facts._score_columns import Column, column
 from imbalance_doctor.facts._score_tally import Tally
 from imbalance_doctor.facts.base import Evidence, Facts
-from imbalance_doctor.facts.labels import wilson
 
 if TYPE_CHECKING:
     import numpy as np
@@ -179,12 +178,10 @@ def _thresholds(positives: NDArray[np.float64], negatives: NDArray[np.float64]) 
 
 def _reliability(tally: Tally) -> dict[str, Any]:
     """Return what became of the probabilities in each bin; None where a bin has no row."""
-    import numpy as np
-
     rows = [int(count) for count in tally.bin_rows]
     ends = [
-        [float(end[0]) for end in wilson(np.array([hits]), count)] if count else [None, None]
-        for hits, count in zip(tally.bin_positives, rows, strict=True)
+        list(wilson(hits, count)) if count else [None, None]
+        for hits, count in zip(tally.bin_positives.tolist(), rows, strict=True)
     ]
     return {
         "reliability_rows": tuple(rows),

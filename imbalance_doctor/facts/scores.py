@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from imbalance_doctor.evidence import ScoreDump, TrainingPlan, described
-from imbalance_doctor.facts._numbers import ratio
+from imbalance_doctor.facts._numbers import ratio, wilson
 from imbalance_doctor.facts._ranking import (
     LIMIT,
     Ranking,
@@ -34,7 +34,6 @@ from imbalance_doctor.facts._score_columns import (
 )
 from imbalance_doctor.facts._score_tally import Course, Moments, Tally
 from imbalance_doctor.facts.base import Evidence, Facts
-from imbalance_doctor.facts.labels import wilson
 
 if TYPE_CHECKING:
     import numpy as np
@@ -552,10 +551,8 @@ def _share(name: str, hits: int, rows: int) -> dict[str, float | None]:
 def _ends(name: str, hits: float | None, rows: int) -> dict[str, float | None]:
     if hits is None or not rows:
         return {f"{name}_low": None, f"{name}_high": None}
-    import numpy as np
-
-    low, high = wilson(np.array([hits]), rows)
-    return {f"{name}_low": float(low[0]), f"{name}_high": float(high[0])}
+    low, high = wilson(hits, rows)
+    return {f"{name}_low": low, f"{name}_high": high}
 
 
 def _log_odds_ends(name: str, value: float | None, positives: int) -> dict[str, float | None]:

@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 from imbalance_doctor.diagnose import diagnose
 from imbalance_doctor.engine import load_rules
 from imbalance_doctor.evidence import TrainingLog
+from imbalance_doctor.facts._numbers import wilson
 from imbalance_doctor.sources.logs import read_logs
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "runlogs"
@@ -185,16 +186,6 @@ def answers(found: list[Run], level: int) -> list[Answer]:
             )
         )
     return said
-
-
-def wilson(hits: int, total: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share."""
-    if not total:
-        return 0.0, 1.0
-    z = 1.96
-    middle = (hits + z * z / 2) / (total + z * z)
-    half = z / (total + z * z) * math.sqrt(hits * (total - hits) / total + z * z / 4)
-    return middle - half, middle + half
 
 
 def rates(said: list[Answer]) -> dict[str, tuple[int, int]]:

@@ -57,10 +57,3 @@ def test_harm_is_judged_by_outcome(runs):
     assert harmful & scoring.HARMLESS == set()
     assert {"F10", "F18", "F22", "F23"} <= harmful
     assert not any(run.harmful for run in runs if run.fault.startswith("H"))
-
-
-def test_intervals():
-    low, high = scoring.wilson(0, 100)
-    assert low == pytest.approx(0, abs=1e-12)
-    assert high == pytest.approx(0.037, abs=1e-3)
-    assert scoring.wilson(0, 0) == (0.0, 1.0)

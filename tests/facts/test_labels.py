@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from imbalance_doctor.facts.labels import wilson
+from imbalance_doctor.facts._numbers import wilson
 
 COUNTS = st.lists(st.integers(0, 10**6), min_size=2, max_size=12).filter(any)
 
@@ -74,16 +74,21 @@ def test_nothing_labelled(counts, measured):
 @given(st.integers(1, 10**9), st.floats(0, 1))
 def test_wilson_agrees_with_scipy(rows, share):
     count = round(rows * share)
-    low, high = (float(end[0]) for end in wilson(np.array([count]), rows))
+    low, high = wilson(count, rows)
+    assert (low, high) == pytest.approx([float(end[0]) for end in wilson(np.array([count]), rows)], rel=1e-15)
     interval = stats.binomtest(count, rows).proportion_ci(0.95, method="wilson")
     assert (low, high) == pytest.approx((interval.low, interval.high), abs=1e-12)
     assert 0 <= low <= count / rows <= high <= 1
 
 
+def test_wilson_of_no_trials_knows_nothing():
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert [end.tolist() for end in wilson(np.zeros(2, dtype=int), 0)] == [[0, 0], [1, 1]]
+
+
 def test_wilson_inverts_the_score_test():
     z = NormalDist().inv_cdf(0.975)
-    for end in wilson(np.array([7]), 300):
-        p = float(end[0])
+    for p in wilson(7, 300):
         assert abs(7 / 300 - p) == pytest.approx(z * math.sqrt(p * (1 - p) / 300))
 
 
