@@ -6,22 +6,38 @@ its weight, but many symptoms cannot drive a cause up: they have other causes to
 share of the evidence, with one more share for "none of them":
 
     score(c) = exp(w(c)) / (1 + sum over causes of exp(w))
+
+The confidence of a finding is what its rule claims, or less where that was measured (`settled`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
-from imbalance_doctor.engine.base import Confidence, Finding
+from imbalance_doctor.engine.base import Confidence, Finding, Severity
 from imbalance_doctor.engine.expression import Expression, parse
+from imbalance_doctor.engine.figures import Figures
+from imbalance_doctor.engine.loader import CONFIDENCES
+from imbalance_doctor.facts._numbers import wilson
 from imbalance_doctor.facts.base import Facts
 
-__all__ = ["Cause", "Explained", "Verdict", "catalogue", "explain", "rank", "verdict"]
+__all__ = [
+    "Cause",
+    "Explained",
+    "Verdict",
+    "alarming",
+    "borne_out",
+    "catalogue",
+    "explain",
+    "rank",
+    "settled",
+    "verdict",
+]
 
 Verdict = Literal["healthy", "faulty", "cannot tell"]
 
@@ -105,6 +121,35 @@ def _healthy() -> Expression:
 
 def _number(section: str, name: str) -> float:
     return float(_document()[section][name]["value"])
+
+
+def borne_out(claim: Confidence, severity: Severity, figures: Figures | None) -> tuple[Confidence, bool]:
+    """Return the confidence that measured figures leave of a claim, and whether they can tell.
+
+    A claim is lowered where even the upper end of the interval of the rule's precision does not reach it.
+    It stands where too little was measured: few firings, or no run of the rule's cause.
+    """
+    if figures is None or figures.fires < _number("measured", "firings") or not figures.right:
+        return claim, False
+    _, most = wilson(*figures.precision(severity))
+    allowed = next((c for c in CONFIDENCES[:-1] if most >= _number("measured", c)), CONFIDENCES[-1])
+    return max(claim, allowed, key=CONFIDENCES.index), True
+
+
+def alarming(severity: Severity, figures: Figures | None) -> bool:
+    """Return whether a rule was measured to raise its alarm on too many clean runs."""
+    if figures is None or severity == "note":
+        return False
+    least, _ = wilson(*figures.alarms)
+    return bool(least > _number("measured", "clean"))
+
+
+def settled(finding: Finding) -> Finding:
+    """Return a finding with the confidence that its rule's figures leave of its claim."""
+    confidence, _ = borne_out(finding.confidence, finding.severity, finding.figures)
+    if confidence == finding.confidence:
+        return finding
+    return replace(finding, confidence=confidence, claimed=finding.confidence)
 
 
 def explain(findings: Sequence[Finding]) -> Explained:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
-from imbalance_doctor.causes import Cause, Verdict, explain, rank, verdict
+from imbalance_doctor.causes import Cause, Verdict, explain, rank, settled, verdict
 from imbalance_doctor.engine.base import SEVERITIES, Finding, Judgement, Unknown
-from imbalance_doctor.engine.judge import judge
+from imbalance_doctor.engine.judge import judge, order
 from imbalance_doctor.engine.loader import Rule
 from imbalance_doctor.evidence import (
     FROM_OPTIONS,
@@ -232,7 +232,8 @@ def diagnose(
         )
         judgement = judge(rules, facts, run=name, where=run.place)
         unknown = tuple(_explained(u, run.unreadable) for u in judgement.unknown)
-        judgement = replace(judgement, unknown=unknown)
+        findings = tuple(sorted(map(settled, judgement.findings), key=order))
+        judgement = replace(judgement, unknown=unknown, findings=findings)
         if log is not None:
             trained.append(TrainedRun.of(log, name, facts, judgement.findings))
         judgements.append(judgement)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from imbalance_doctor.engine.figures import Figures
 from imbalance_doctor.evidence import Location
 from imbalance_doctor.facts.base import Span
 
@@ -40,6 +41,10 @@ class Finding:
         Whether the condition read the training log, so that the finding says what did happen.
     seen
         Where in the log, most telling first.
+    figures
+        On how many labelled runs the rule fired, where that was measured.
+    claimed
+        The confidence that the rule claims, where it was measured to be worth less.
     """
 
     rule: str
@@ -58,6 +63,8 @@ class Finding:
     explains: tuple[str, ...] = ()
     from_log: bool = False
     seen: tuple[Span, ...] = ()
+    figures: Figures | None = None
+    claimed: Confidence | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from imbalance_doctor.engine.loader import CONFIDENCES, Rule
 from imbalance_doctor.evidence import PLAN_FIELDS, Location
 from imbalance_doctor.facts.base import Facts, fact_specs
 
-__all__ = ["Places", "judge", "missing_of", "suggestions"]
+__all__ = ["Places", "judge", "missing_of", "order", "suggestions"]
 
 Places = Mapping[str, Location] | Callable[[str], Location | None]
 _SEVERITY = {word: rank for rank, word in enumerate(SEVERITIES)}
@@ -68,14 +68,17 @@ def judge(rules: Iterable[Rule], facts: Facts, *, run: str = "", where: Places |
         else:
             merits.append(_merit(rule, facts))
     return Judgement(
-        findings=tuple(
-            sorted(findings, key=lambda f: (_SEVERITY[f.severity], _CONFIDENCE[f.confidence], f.rule))
-        ),
+        findings=tuple(sorted(findings, key=order)),
         passed=tuple(sorted(passed, key=lambda p: p.rule)),
         unknown=tuple(sorted(unknown, key=lambda u: (_SEVERITY[u.severity], u.rule))),
         not_applicable=tuple(sorted(not_applicable, key=lambda n: n.rule)),
         merits=tuple(sorted(merits, key=lambda m: m.rule)),
     )
+
+
+def order(finding: Finding) -> tuple[int, int, str]:
+    """Return what findings are sorted by: severity, confidence, id."""
+    return _SEVERITY[finding.severity], _CONFIDENCE[finding.confidence], finding.rule
 
 
 @cache
@@ -126,6 +129,7 @@ def _finding(rule: Rule, facts: Facts, run: str, where: Places | None) -> Findin
         run=run,
         explains=rule.explains,
         from_log=rule.needs_log,
+        figures=rule.figures,
         seen=tuple(dict.fromkeys(span for name in rule.when.facts for span in facts.seen(name))),
     )
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, NoReturn, Self, cast
 from imbalance_doctor.engine import _yaml
 from imbalance_doctor.engine.base import INTERVAL, PLAIN, SEVERITIES, Confidence, Severity
 from imbalance_doctor.engine.expression import Expression, ExpressionError, Node, parse
+from imbalance_doctor.engine.figures import Figures
 from imbalance_doctor.engine.template import Template, parse_template
 from imbalance_doctor.errors import RuleError, did_you_mean
 from imbalance_doctor.evidence import LOSSES, PLAN_FIELDS, Location
@@ -104,6 +105,8 @@ class Rule:
         Of selection rules only; `merit` is None for all others.
     severity
         ``note`` for selection rules.
+    figures
+        On how many labelled runs it fired; None where that was not measured.
     """
 
     id: str
@@ -130,6 +133,7 @@ class Rule:
     references: tuple[str, ...] = ()
     loss: str = ""
     merit: MeritClaim | None = None
+    figures: Figures | None = field(default=None, compare=False)
     examples_source: Callable[[], tuple[Example, ...]] = field(default=tuple, compare=False, repr=False)
 
     @cached_property

@@ -14,6 +14,7 @@ from dataclasses import asdict, fields
 from typing import Any, Self
 
 from imbalance_doctor.engine.expression import Expression
+from imbalance_doctor.engine.figures import Figures
 from imbalance_doctor.engine.loader import MeritClaim, Param, Rule, builtin_rule
 from imbalance_doctor.engine.template import Template, parse_template
 from imbalance_doctor.evidence import Location
@@ -22,7 +23,7 @@ from imbalance_doctor.facts.base import fact_specs
 __all__ = ["FILE_NAME", "Prepared", "prepare"]
 
 FILE_NAME = "prepared.jsonl"
-_SPECIAL = {"params", "when", "when_at", "message", "suggest", "merit", "examples_source"}
+_SPECIAL = {"params", "when", "when_at", "message", "suggest", "merit", "figures", "examples_source"}
 _PLAIN = tuple(field.name for field in fields(Rule) if field.name not in _SPECIAL)
 
 
@@ -42,12 +43,15 @@ class Prepared:
         except (OSError, ValueError):
             return cls({})
 
-    def rule(self, name: str, data: bytes) -> Rule | None:
-        """Return a rule as prepared, or None when its file is no longer the one it was prepared from."""
+    def rule(self, name: str, data: bytes, figures: Figures | None = None) -> Rule | None:
+        """Return a rule as prepared, or None when its file is no longer the one it was prepared from.
+
+        Figures are measured apart from the rule's text, and given.
+        """
         line = self.lines.get(name)
         if line is None or line["checksum"] != zlib.crc32(data):
             return None
-        return _rule(name, data, line)
+        return _rule(name, data, line, figures)
 
 
 def prepare(files: Mapping[str, bytes]) -> str:
@@ -82,7 +86,7 @@ def _line(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _rule(name: str, data: bytes, line: Mapping[str, Any]) -> Rule:
+def _rule(name: str, data: bytes, line: Mapping[str, Any], figures: Figures | None) -> Rule:
     # Sound when it was prepared, so expressions and message may wait until they are used.
     params = {key: Param(**param) for key, param in line["params"].items()}
     values = {key: param.value for key, param in params.items()}
@@ -101,6 +105,7 @@ def _rule(name: str, data: bytes, line: Mapping[str, Any]) -> Rule:
         message=Template(message, pieces),
         suggest={key: Expression(source, None, values) for key, source in suggest.items()},
         merit=None if line["merit"] is None else MeritClaim(**line["merit"]),
+        figures=figures,
         examples_source=lambda: builtin_rule(name, data).examples,
     )
     vars(rule)["inputs"] = frozenset(line["inputs"])  # where it is cached: rules left out are never parsed

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 
+from imbalance_doctor.engine.figures import FILE_NAME, Figures, Measured
 from imbalance_doctor.engine.loader import Rule, builtin_root, builtin_rule, find_rules, read_rule
 from imbalance_doctor.engine.prepared import Prepared
 from imbalance_doctor.errors import RuleError, did_you_mean
 
-__all__ = ["RuleBook", "load_rules"]
+__all__ = ["RuleBook", "load_rules", "measured"]
 
 
 class RuleBook:
@@ -56,7 +58,7 @@ def load_rules(*, extra: Iterable[str | os.PathLike[str]] = (), override: Iterab
     Parameters
     ----------
     extra
-        Directories (or single files) with rules.
+        Directories (or single files) with rules. A directory may hold a ``measured.json`` for its rules.
     override
         Ids of built-in rules that a rule from `extra` may replace.
 
@@ -72,8 +74,12 @@ def load_rules(*, extra: Iterable[str | os.PathLike[str]] = (), override: Iterab
             f"cannot override '{rule_id}': no such built-in rule", hint=did_you_mean(rule_id, rules)
         )
     for place in extra:
-        for path in find_rules(place):
+        paths = find_rules(place)
+        figures = _figures(Path(place), {path.stem for path in paths})
+        for path in paths:
             rule = read_rule(path)
+            if rule.id in figures:
+                rule = rule.replace(figures=figures[rule.id])
             known = rules.get(rule.id)
             if known is not None and not (known.builtin and rule.id in allowed):
                 hint = "name it as an override to replace it" if known.builtin else f"first in {known.path}"
@@ -86,14 +92,37 @@ def load_rules(*, extra: Iterable[str | os.PathLike[str]] = (), override: Iterab
     return RuleBook(rules.values())
 
 
+def _figures(place: Path, known: set[str]) -> Mapping[str, Figures]:
+    """Return the figures of the rules of a directory, by id."""
+    found = Measured.beside(place).rules if place.is_dir() else {}
+    for rule_id in sorted(found.keys() - known):
+        hint = did_you_mean(rule_id, known)
+        raise RuleError(f"figures of '{rule_id}', but no such rule", where=place / FILE_NAME, hint=hint)
+    return found
+
+
+def measured() -> Measured:
+    """Return the figures of the rules that ship.
+
+    Raises
+    ------
+    RuleError
+        Their file is malformed.
+    """
+    return Measured.beside(builtin_root(), where=f"rules/{FILE_NAME}")
+
+
 @cache
 def _builtin() -> tuple[Rule, ...]:
     root = builtin_root()
     prepared = Prepared.beside(root)
+    figures = measured().rules
     rules = []
     for folder in root.iterdir():
         for entry in folder.iterdir() if folder.is_dir() else ():
             if entry.name.endswith(".yaml"):
                 data, name = entry.read_bytes(), f"{folder.name}/{entry.name}"
-                rules.append(prepared.rule(name, data) or builtin_rule(name, data))
+                found = figures.get(entry.name.removesuffix(".yaml"))
+                rule = prepared.rule(name, data, found) or builtin_rule(name, data).replace(figures=found)
+                rules.append(rule)
     return tuple(rules)

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from imbalance_doctor.causes import alarming, borne_out
 from imbalance_doctor.engine import check_rule, load_rules
 from imbalance_doctor.engine.loader import builtin_rule, read_rule
 from imbalance_doctor.engine.prepared import FILE_NAME, Prepared, prepare
+from imbalance_doctor.engine.rulebook import measured
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "rules").rglob("*.yaml"))
@@ -24,7 +26,8 @@ def test_all_files_are_loaded():
     assert FILES
     assert set(load_rules().rules) == {path.stem for path in FILES}
     others = {path.name for path in (ROOT / "rules").rglob("*") if path.is_file()} - {p.name for p in FILES}
-    assert others == {FILE_NAME}
+    assert FILE_NAME in others
+    assert others <= {FILE_NAME, "measured.json", "claims.json", "CLAIMS.md"}
     assert {path.parent.name for path in FILES} <= FAMILIES
     assert all(path.parents[1] == ROOT / "rules" for path in FILES)
 
@@ -69,3 +72,14 @@ def test_what_it_covers_is_in_the_catalogue(path):
 @each_rule
 def test_selection_rules_lie_in_their_own_folder(path):
     assert (read_rule(path).merit is not None) is (path.parent.name == "selection")
+
+
+def test_figures_are_of_rules_that_exist():
+    assert set(measured().rules) <= {path.stem for path in FILES}
+
+
+def test_no_rule_claims_more_than_was_measured():
+    rules = load_rules()
+    lowered = {r.id: borne_out(r.confidence, r.severity, r.figures)[0] for r in rules}
+    assert {r.id: r.confidence for r in rules if lowered[r.id] != r.confidence} == {}, lowered
+    assert [r.id for r in rules if alarming(r.severity, r.figures)] == []

@@ -1,0 +1,206 @@
+"""What rules were measured to do, as data beside them: ``measured.json`` in a directory of rules.
+
+::
+
+    {"about": {"date": "2026-11-21", "seed": 0, "versions": {"torch": "2.13.0"}, "runs": 600},
+     "rules": {"loss-not-finite": {"right": 45, "fires_right": 41, "clean": 312, "fires_clean": 0,
+                                   "fires": 44}}}
+
+``about`` says how it was measured. Of each rule there are counts of runs: ``right``, harmed runs of the
+rule's own cause; ``clean``, healthy runs and those that their fault did no harm; and on how many of these,
+and on how many of all runs, it fired. ``fires_harmless``, where given, are those of ``fires_clean`` whose
+fault was the rule's own: a note is right about them, an alarm is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any, Self
+
+from imbalance_doctor.errors import RuleError, did_you_mean
+from imbalance_doctor.facts._numbers import wilson
+
+__all__ = ["FILE_NAME", "Figures", "Measured", "Share", "ends"]
+
+FILE_NAME = "measured.json"
+MAX_BYTES = 4 * 1024 * 1024
+Share = tuple[int, int]  # runs, and of how many
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """On how many labelled runs a rule fired.
+
+    Attributes
+    ----------
+    right, fires_right
+        Harmed runs whose cause is the rule's own.
+    clean, fires_clean
+        Healthy runs, and those that their fault did no harm.
+    fires
+        Firings among all runs, harmed by other causes included.
+    fires_harmless
+        Those of `fires_clean` where the fault is the rule's own.
+    """
+
+    right: int
+    fires_right: int
+    clean: int
+    fires_clean: int
+    fires: int
+    fires_harmless: int = 0
+
+    @classmethod
+    def of(cls, counts: Any) -> Self:
+        """Check counts as they are in a file.
+
+        Raises
+        ------
+        ValueError
+            They are no counts, or contradict each other; the message says which.
+        """
+        counts = _table(counts, "counts of runs")
+        names = {field.name: field.default for field in fields(cls)}
+        for name in counts:
+            if name not in names:
+                raise ValueError(f"unknown key '{name}'; {did_you_mean(name, names) or ', '.join(names)}")
+        for name, default in names.items():
+            if name not in counts and default is MISSING:
+                raise ValueError(f"expected the key '{name}', but it is missing")
+            value = counts.get(name, default)
+            if type(value) is not int or value < 0:
+                raise ValueError(f"'{name}' expected a count, but got {json.dumps(value)[:50]}")
+        found = cls(**counts)
+        for part, whole in (
+            (found.fires_right, "right"),
+            (found.fires_clean, "clean"),
+            (found.fires_right + found.fires_clean, "fires"),
+            (found.fires_harmless, "fires_clean"),
+        ):
+            if part > getattr(found, whole):
+                raise ValueError(f"'{whole}' expected at least {part}, but got {getattr(found, whole)}")
+        return found
+
+    @property
+    def detection(self) -> Share:
+        """Runs of its cause on which it fires."""
+        return self.fires_right, self.right
+
+    @property
+    def alarms(self) -> Share:
+        """Clean runs on which it fires."""
+        return self.fires_clean, self.clean
+
+    def precision(self, severity: str) -> Share:
+        """Return in how many firings its cause is right: of an alarm only where there is harm."""
+        return self.fires_right + (self.fires_harmless if severity == "note" else 0), self.fires
+
+    def document(self, severity: str) -> dict[str, Any]:
+        """Return the counts, and the shares with the ends of their 95 % intervals, None of no runs."""
+        return {
+            **asdict(self),
+            **ends("detection", self.detection),
+            **ends("alarms", self.alarms),
+            **ends("precision", self.precision(severity)),
+        }
+
+
+def ends(name: str, share: Share) -> dict[str, float | None]:
+    """Return a share as ``name``, ``name_low`` and ``name_high``; None where there is no run."""
+    hits, total = share
+    values = (hits / total, *wilson(hits, total)) if total else (None, None, None)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """The figures of one directory of rules.
+
+    Attributes
+    ----------
+    about
+        How they were measured, as it is in the file.
+    rules
+        By id.
+    """
+
+    about: Mapping[str, Any]
+    rules: Mapping[str, Figures]
+
+    @classmethod
+    def beside(cls, root: Any, where: str = "") -> Self:
+        """Read the file in a directory of rules; nothing was measured where there is none.
+
+        Parameters
+        ----------
+        root
+            The directory, also inside a zip file.
+        where
+            The file's name in messages.
+
+        Raises
+        ------
+        RuleError
+            It cannot be read, or holds something else.
+        """
+        path = root / FILE_NAME
+        where = where or str(path)
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        except FileNotFoundError:
+            return cls(about={}, rules={})
+        except OSError as error:
+            raise RuleError(f"cannot read the figures: {error.strerror or error}", where=where) from None
+        if len(data) > MAX_BYTES:
+            limit = f"{MAX_BYTES // 2**20} MiB"
+            raise RuleError(f"expected at most {limit}, but the file is larger", where=where)
+        try:
+            return cls.of(json.loads(data))
+        except json.JSONDecodeError as error:
+            raise RuleError(
+                f"expected JSON, but {error.msg}", where=where, line=error.lineno, column=error.colno
+            ) from None
+        except UnicodeDecodeError:
+            raise RuleError("expected UTF-8 text", where=where) from None
+        except RecursionError:
+            raise RuleError("expected counts of runs, but this is nested too deeply", where=where) from None
+        except ValueError as error:
+            raise RuleError(str(error), where=where) from None
+
+    @classmethod
+    def of(cls, document: Any) -> Self:
+        """Check a document.
+
+        Raises
+        ------
+        ValueError
+            It is not of the form of this module.
+        """
+        document = _table(document, "'about' and 'rules'")
+        if set(document) != {"about", "rules"}:
+            raise ValueError(
+                f"expected the keys 'about' and 'rules', but got {', '.join(document) or 'none'}"
+            )
+        rules = {}
+        for rule, counts in _table(document["rules"], "'rules' with counts by rule").items():
+            try:
+                rules[rule] = Figures.of(counts)
+            except ValueError as error:
+                raise ValueError(f"rules.{rule}: {error}") from None
+        return cls(about=_table(document["about"], "'about' with how it was measured"), rules=rules)
+
+    def document(self) -> dict[str, Any]:
+        """Return what the file holds, rules by id."""
+        return {
+            "about": dict(self.about),
+            "rules": {rule: asdict(self.rules[rule]) for rule in sorted(self.rules)},
+        }
+
+
+def _table(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"expected {what}, but got {json.dumps(value)[:50]}")  # noqa: TRY004  a document's mistake
+    return value
