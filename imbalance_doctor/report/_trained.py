@@ -19,6 +19,7 @@ from imbalance_doctor.report._format import (
     plural,
     sentence,
 )
+from imbalance_doctor.report._measured import of_finding
 from imbalance_doctor.report._page import SEVERITY_STYLES, Page
 from imbalance_doctor.report._unlogged import unlogged
 
@@ -219,6 +220,9 @@ def _finding(page: Page, run: TrainedRun, finding: Finding, *, verbose: bool) ->
         lead=(f"{finding.severity}: ", SEVERITY_STYLES[finding.severity]),
         indent=4,
     )
+    told = of_finding(finding)
+    if told:
+        page.labelled("measured", told, style="dim", indent=6, column=10)
     if verbose:
         page.labelled("why", *paragraphs(finding.why), style="dim", indent=6, column=7)
 

@@ -31,6 +31,7 @@ from imbalance_doctor.report._format import (
     unchecked,
     verdict,
 )
+from imbalance_doctor.report._measured import of_finding
 from imbalance_doctor.report._score_plots import pictures
 from imbalance_doctor.report._svg import chart
 
@@ -170,6 +171,9 @@ def _finding(finding: Finding, *, where: str = "", symptom: bool = False) -> str
         parts.append(f"<p><b>Remedy:</b> {_paragraphs(finding.remedy)}</p>")
     if values:
         parts.append(f"<p><b>Try:</b> <code>{escape(values)}</code></p>")
+    measured = of_finding(finding)
+    if measured:
+        parts.append(f"<p class='dim'>Measured: {escape(measured)}</p>")
     why = f"<p>{_paragraphs(finding.why)}</p>" if finding.why else ""
     if why or facts:
         parts.append(

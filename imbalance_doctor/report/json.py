@@ -30,7 +30,8 @@
                "files": [{"source", "format", "runs", "keys", "ignored", "instead", "unread", "notes",
                           "templates": [{"sample", "count", "keys"}]}]},
       "findings": [{"rule", "title", "severity", "confidence", "message", "why", "remedy", "covers",
-                    "cause", "explains", "facts", "suggest", "where", "run", "steps", "evidence"}],
+                    "cause", "explains", "facts", "suggest", "where", "run", "measured", "steps",
+                    "evidence"}],
       "unknown": [{"rule", "severity", "missing", "because", "run"}],
       "suppressed": [{"reason", "source", "finding"}],
       "stale": ["..."],
@@ -41,6 +42,14 @@
       "unread": [{"field", "because", "run", "where"}],  plan fields that are set, but not known
       "exit": {"code": 0, "why": "no findings"}
     }
+
+``measured`` is null, or on how many labelled runs the rule fired::
+
+    {"right", "fires_right",           harmed runs of the rule's cause
+     "clean", "fires_clean",           healthy runs, and those that their fault did no harm
+     "fires", "fires_harmless",        all firings, and those on runs that the rule's own fault did no harm
+     "detection", "alarms", "precision", each with "..._low" and "..._high": shares of these; null of no runs
+     "claimed"}                        the confidence that the rule claims, where it is worth less, else null
 
 A finding in a training log has ``steps`` [first, last] on the run's axis and ``evidence``, for each series
 ``{"steps": [first, last], "lines": [first, last]}``; else null and empty. After `diagnose` there are
@@ -242,6 +251,11 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "suggest": finding.suggest,
         "where": _where(finding.where),
         "run": finding.run,
+        "measured": (
+            None
+            if finding.figures is None
+            else {**finding.figures.document(finding.severity), "claimed": finding.claimed}
+        ),
         "steps": (
             [min(s.first for s in finding.seen), max(s.last for s in finding.seen)] if finding.seen else None
         ),

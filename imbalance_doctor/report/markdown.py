@@ -33,6 +33,7 @@ from imbalance_doctor.report._format import (
     verdict,
 )
 from imbalance_doctor.report._markdown import bullets, code, escape, fence, table
+from imbalance_doctor.report._measured import of_finding
 
 FORMAT = "markdown"
 
@@ -184,6 +185,9 @@ def _finding(finding: Finding, *, verbose: bool) -> list[str]:
     if finding.suggest:
         values = ", ".join(f"{code(name)} {escape(pasteable(v))}" for name, v in finding.suggest.items())
         details.append(f"Try: {values}")
+    measured = of_finding(finding)
+    if measured:
+        details.append(f"Measured: {escape(measured)}")
     if verbose and finding.covers:
         details.append(f"Covers: {escape(', '.join(finding.covers))}")
     return [*blocks, bullets(details)] if details else blocks

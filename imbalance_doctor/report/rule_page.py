@@ -6,7 +6,10 @@ JSON of a rule::
      "when", "params": {"least": {"value", "unit", "why"}}, "message", "why", "remedy",
      "suggest": {"queue_size": "..."}, "verdict", "cause", "reproduce", "false_alarms", "references",
      "facts": ["pool.expected_positives"], "merit": null or {"loss", "value", "low", "high", "unit", "basis",
-     "against", "range"}}
+     "against", "range"},
+     "measured": null or {"right", "fires_right", "clean", "fires_clean", "fires", "fires_harmless",
+     "detection", "alarms", "precision", each with "..._low" and "..._high",
+     "confidence": what is left of the claim}}
 
 ``rules list`` gives ``{"version": 1, "rules": [...]}``, ``rules explain`` ``{"version": 1, "rule": {...}}``
 with ``"examples": [{"name", "facts", "expect"}]`` added.
@@ -18,12 +21,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from imbalance_doctor.causes import borne_out
 from imbalance_doctor.engine.examples import RuleTest
 from imbalance_doctor.engine.loader import MeritClaim, Rule
 from imbalance_doctor.facts.base import fact_specs
 from imbalance_doctor.gate import option
 from imbalance_doctor.report._format import clean, paragraphs, pasteable, plural, quantity
 from imbalance_doctor.report._markdown import bullets, code, escape, fence, table
+from imbalance_doctor.report._measured import of_rule
 from imbalance_doctor.report._page import SEVERITY_STYLES, Page
 from imbalance_doctor.report.facts_table import check_format
 from imbalance_doctor.report.json import dump
@@ -93,6 +98,9 @@ def render_rule(
     page.space()
     for key, bodies in _keys(rule):
         page.labelled(key, *bodies)
+    if rule.merit is None:
+        page.space()
+        page.labelled("measured", *of_rule(rule))
     if rule.examples:
         page.heading("examples:")
         page.table(("expect", "name", "facts"), _examples(rule))
@@ -198,6 +206,8 @@ def _markdown(rule: Rule) -> str:
             blocks += [f"**{key}**:", bullets(map(escape, bodies))]
         else:
             blocks += [f"**{key}**: {escape(bodies[0])}", *map(escape, bodies[1:])]
+    if rule.merit is None:
+        blocks.append(f"**measured**: {escape('; '.join(of_rule(rule)))}")
     if rule.examples:
         rows = [(escape(e), escape(n), escape(f)) for e, n, f in _examples(rule)]
         blocks += ["**examples**:", table(("expect", "name", "facts"), rows)]
@@ -243,6 +253,14 @@ def _document(rule: Rule, *, examples: bool = False) -> Mapping[str, Any]:
             }
             if merit is not None
             else None
+        ),
+        "measured": (
+            None
+            if rule.figures is None
+            else {
+                **rule.figures.document(rule.severity),
+                "confidence": borne_out(rule.confidence, rule.severity, rule.figures)[0],
+            }
         ),
     }
     if examples:

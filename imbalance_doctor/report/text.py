@@ -33,6 +33,7 @@ from imbalance_doctor.report._format import (
     unchecked,
     verdict,
 )
+from imbalance_doctor.report._measured import of_finding
 from imbalance_doctor.report._page import SEVERITY_STYLES, Page
 from imbalance_doctor.report._trained import trained, waiting
 
@@ -211,6 +212,7 @@ def _finding(page: Page, finding: Finding, *, verbose: bool) -> None:
         ("why", list(filter(None, why))),
         ("remedy", remedy if verbose else remedy[:1]),
         ("try", [values] if values else []),
+        ("measured", list(filter(None, [of_finding(finding)]))),
     ]
     if verbose:
         facts = ", ".join(f"{name} {pasteable(value)}" for name, value in finding.facts.items())
@@ -221,8 +223,9 @@ def _finding(page: Page, finding: Finding, *, verbose: bool) -> None:
             ("facts", facts),
         )
         details += [(label, [clean(text)]) for label, text in stated if text]
+    column = 9 if finding.figures is None else 10
     for label, bodies in details:
-        page.labelled(label, *bodies, style="dim", indent=4, column=9)
+        page.labelled(label, *bodies, style="dim", indent=4, column=column)
 
 
 def _unknown(page: Page, diagnosis: Diagnosis, *, verbose: bool) -> None:

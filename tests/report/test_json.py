@@ -32,8 +32,9 @@ def test_every_part_of_a_check_is_there(checked):
     assert document["recommendation"] is None
     assert document["exit"] == {"code": 1, "why": "1 finding at or above error"}
     finding = document["findings"][0]
-    shown = {f.name for f in fields(Finding)} - {"from_log", "seen"}
-    assert set(finding) == shown | {"steps", "evidence"}
+    shown = {f.name for f in fields(Finding)} - {"from_log", "seen", "figures", "claimed"}
+    assert set(finding) == shown | {"steps", "evidence", "measured"}
+    assert finding["measured"] is None
     assert finding["facts"] == {"pool.expected_positives": 2.5600000000000005, "pool.size": 1280}
     assert finding["where"] == {"path": "train.py", "line": 42, "column": 11}
     assert finding["covers"] == ["AP-3", "AP-5"]

@@ -64,6 +64,8 @@ suggest:       queue_size = ceil(least / labels.prevalence)
 false_alarms:  Stratified batches.
 references:    Assumptions: Smooth-AP
 
+measured:      not measured
+
 examples:
 """
 
