@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import gc
-import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imbalance_doctor import __version__
+from imbalance_doctor.cli._options import options
+from imbalance_doctor.cli._output import page, progress_bar, write
 from imbalance_doctor.errors import DoctorError, InputError
-from imbalance_doctor.evidence import PLAN_FIELDS
 
 if TYPE_CHECKING:
     from imbalance_doctor.diagnose import Diagnosis
@@ -39,243 +39,6 @@ rules_app = typer.Typer(help="Every rule: what it says, why, and its tests.", no
 plan_app = typer.Typer(help="The training plan: its fields, and an example per loss.", no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
 app.add_typer(plan_app, name="plan")
-
-FORMATS = "text, json, markdown, html, github, sarif, junit"
-
-
-def _option(*names: str, panel: str, **settings: Any) -> Any:
-    return typer.Option(*names, rich_help_panel=panel, show_default=False, **settings)
-
-
-# Options by group: name -> (type, default, declaration). Groups are shared by commands through `options`.
-_INPUT: dict[str, tuple[Any, Any, Any]] = {
-    "labels": (
-        list[str] | None,
-        None,
-        _option(
-            "--labels",
-            "-l",
-            metavar="FILE",
-            panel="Input",
-            help="Labels: .npy .npz .csv .tsv .parquet .txt .json .yaml .pt .safetensors, a glob, or - for "
-            "standard input. Repeat it for shards.",
-        ),
-    ),
-    "key": (
-        str | None,
-        None,
-        _option("--key", panel="Input", metavar="NAME", help="Array inside an archive."),
-    ),
-    "column": (
-        str | None,
-        None,
-        _option("--column", panel="Input", metavar="NAME", help="Column of a table."),
-    ),
-    "positive": (
-        str | None,
-        None,
-        _option("--positive", panel="Input", metavar="CLASS", help="Positive class of a binary problem."),
-    ),
-    "label_kind": (
-        str | None,
-        None,
-        _option(
-            "--label-kind",
-            panel="Input",
-            metavar="KIND",
-            help="How to read a 2-D array: classes, indicator (multi-label) or sequence.",
-        ),
-    ),
-    "plan_file": (
-        str | None,
-        None,
-        _option(
-            "--plan",
-            "-p",
-            metavar="FILE",
-            panel="Input",
-            help="Training plan (.yaml .json .toml) or training script (.py). Options win over it.",
-        ),
-    ),
-    "scores": (
-        list[str] | None,
-        None,
-        _option(
-            "--scores",
-            metavar="FILE",
-            panel="Input",
-            help="Scores with their targets: .npz .npy .csv .parquet .pt .safetensors .jsonl, or a recorded "
-            "folder. Repeat it for shards.",
-        ),
-    ),
-    "scores_are": (
-        str | None,
-        None,
-        _option(
-            "--scores-are", metavar="SCALE", panel="Input", help="What the scores are: logits, probabilities."
-        ),
-    ),
-    "targets": (
-        str | None,
-        None,
-        _option("--targets", metavar="FILE", panel="Input", help="Targets of a bare .npy of scores."),
-    ),
-}
-_READING: dict[str, tuple[Any, Any, Any]] = {
-    "map": (
-        list[str] | None,
-        None,
-        _option(
-            "--map",
-            metavar="KEY=NAME",
-            panel="Input",
-            help="What a key of the log means, as my_key=val_loss. Repeat it for more.",
-        ),
-    ),
-    "pattern": (
-        list[str] | None,
-        None,
-        _option(
-            "--pattern",
-            metavar="REGEX",
-            panel="Input",
-            help="Regular expression for lines of a text log; the names of its groups are the keys.",
-        ),
-    ),
-    "follow": (
-        bool,
-        False,
-        _option(
-            "--follow",
-            panel="Output",
-            help="Watch a growing log; tell each finding once, when it becomes certain. Ctrl-C ends it.",
-        ),
-    ),
-    "interval": (
-        float,
-        5.0,
-        _option(
-            "--interval",
-            metavar="SECONDS",
-            min=0.05,
-            panel="Output",
-            help="Least time between two looks of --follow (5).",
-        ),
-    ),
-}
-_RULES: dict[str, tuple[Any, Any, Any]] = {
-    "rules": (
-        list[Path] | None,
-        None,
-        _option("--rules", metavar="DIR", panel="Rules", help="Add the rules of a directory."),
-    ),
-    "override": (
-        list[str] | None,
-        None,
-        _option("--override", metavar="ID", panel="Rules", help="Let --rules replace this built-in rule."),
-    ),
-}
-_OUTPUT: dict[str, tuple[Any, Any, Any]] = {
-    "format": (str, "text", _option("--format", "-f", panel="Output", metavar="FORMAT", help=f"{FORMATS}.")),
-    "output": (
-        Path | None,
-        None,
-        _option("--output", "-o", metavar="FILE", panel="Output", help="Write the report there."),
-    ),
-    "overwrite": (bool, False, _option("--overwrite", panel="Output", help="Replace files that exist.")),
-    "verbose": (bool, False, _option("--verbose", "-v", panel="Output", help="Say everything.")),
-}
-_POLICY: dict[str, tuple[Any, Any, Any]] = {
-    "fail_on": (
-        str | None,
-        None,
-        _option(
-            "--fail-on",
-            metavar="SEVERITY",
-            panel="Gate",
-            help="Exit 1 at or above: error (default), warning, note, never.",
-        ),
-    ),
-    "strict": (
-        bool | None,
-        None,
-        _option("--strict/--no-strict", panel="Gate", help="Unknown is a failure."),
-    ),
-    "baseline": (
-        Path | None,
-        None,
-        _option("--baseline", metavar="FILE", panel="Gate", help="Fail only on what is not in this file."),
-    ),
-    "write_baseline": (
-        Path | None,
-        None,
-        _option("--write-baseline", metavar="FILE", panel="Gate", help="Accept what is found today."),
-    ),
-    "config": (
-        Path | None,
-        None,
-        _option(
-            "--config",
-            metavar="FILE",
-            panel="Gate",
-            help="pyproject.toml to read [tool.imbalance-doctor] from, instead of the nearest one.",
-        ),
-    ),
-}
-
-
-@functools.cache
-def _plan_options() -> dict[str, tuple[Any, Any, Any]]:
-    """Return one option per plan field, generated from the table in `evidence`."""
-    options: dict[str, tuple[Any, Any, Any]] = {}
-    for name, spec in PLAN_FIELDS.items():
-        dashed = name.replace("_", "-")
-        text = str(spec.metadata["help"])
-        text = text[0].upper() + text[1:]
-        if spec.metadata["choices"]:
-            text += ": " + ", ".join(spec.metadata["choices"])
-        panel = f"Plan: {spec.metadata['group'].lower()}"
-        if "bool" in str(spec.type):
-            declared = _option(f"--{dashed}/--no-{dashed}", panel=panel, help=f"{text}.")
-            options[name] = (bool | None, None, declared)
-        else:
-            metavar = spec.metadata["unit"].upper() or "VALUE"
-            aliases = ("--memory",) if name == "memory_budget" else ()
-            declared = _option(f"--{dashed}", *aliases, panel=panel, metavar=metavar, help=f"{text}.")
-            options[name] = (str | None, None, declared)
-    return options
-
-
-_GROUPS = {"inputs": _INPUT, "reading": _READING, "rulebook": _RULES, "output": _OUTPUT, "policy": _POLICY}
-
-
-def options(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of `groups`; it receives each group as one namespace."""
-
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        tables = {g: _plan_options() if g == "plan" else _GROUPS[g] for g in groups}
-        own = [
-            p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name not in groups
-        ]
-        added = [
-            inspect.Parameter(
-                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, declared]
-            )
-            for table in tables.values()
-            for name, (kind, default, declared) in table.items()
-        ]
-
-        @functools.wraps(function)
-        def call(**given: Any) -> None:
-            spaces = {g: SimpleNamespace(**{n: given.pop(n) for n in table}) for g, table in tables.items()}
-            function(**given, **spaces)
-
-        parameters = added + [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        call.__annotations__ = {p.name: p.annotation for p in parameters}
-        return call
-
-    return decorate
 
 
 def _version(wanted: bool) -> None:
@@ -442,7 +205,7 @@ def diagnose(
             f"expected one plan for the logs, but got {len(runs)} ({names})", where=inputs.plan_file
         )
     scores = _scores(inputs, plan)
-    with _progress("reading logs") as progress:
+    with progress_bar("reading logs") as progress:
         read = Options(
             keys=_mapped(reading.map or ()), patterns=tuple(reading.pattern or ()), progress=progress
         )
@@ -495,7 +258,7 @@ def _follow(paths: Sequence[str], look: Callable[[], Diagnosis], interval: float
         for diagnosis, certain in follow(paths, look, interval=interval):
             last = diagnosis
             for finding in certain:
-                sys.stderr.write(told(finding, **_page()))
+                sys.stderr.write(told(finding, **page()))
                 sys.stderr.flush()
     except KeyboardInterrupt:
         if last is None:
@@ -540,8 +303,8 @@ def facts(
             hint="give --labels, --plan, --log or --scores FILE",
         )
     diagnosis = diagnose((), labels=labels, runs=runs, logs=logs, scores=scores)
-    _write(
-        render(diagnosis, format=output.format, verbose=output.verbose, **_page(output.output)), output.output
+    write(
+        render(diagnosis, format=output.format, verbose=output.verbose, **page(output.output)), output.output
     )
 
 
@@ -633,7 +396,7 @@ def replay(
     if trace_out is not None:
         from imbalance_doctor.replay.trace_file import as_lines
 
-        _write(as_lines(trace), SimpleNamespace(output=trace_out, overwrite=output.overwrite))
+        write(as_lines(trace), SimpleNamespace(output=trace_out, overwrite=output.overwrite))
 
     def trial(changed: ReplaySettings, scores: ScoreDump | None = dump) -> Trial:
         judged, log = look(changed, scores=scores)
@@ -675,7 +438,7 @@ def _replayed(
     from imbalance_doctor.replay.settings import SETTINGS
     from imbalance_doctor.sources.logs.base import LogReading
 
-    with _progress("replaying", least=200_000) as progress:
+    with progress_bar("replaying", least=200_000) as progress:
         trace = replay(dump, settings, progress=progress)
     assumed = run.assumed
     known = {name: value for name in SETTINGS if (value := getattr(settings, name)) is not None}
@@ -745,9 +508,9 @@ def reproduce(
     from imbalance_doctor.replay import symptoms
     from imbalance_doctor.report.reproductions import render_list, render_results
 
-    page = {"format": output.format, **_page(output.output)}
+    wanted = {"format": output.format, **page(output.output)}
     if known:
-        _write(render_list(symptoms.symptoms(), **page), output)
+        write(render_list(symptoms.symptoms(), **wanted), output)
         return
     dump = None
     if symptom is not None:
@@ -758,7 +521,7 @@ def reproduce(
             dump = read_scores(scores, scores_are=scores_are)
     names = list(symptoms.symptoms()) if symptom is None else [symptom]
     results = [symptoms.reproduce(name, dump, with_cause=not without_cause) for name in names]
-    _write(render_results(results, **page), output)
+    write(render_results(results, **wanted), output)
     endings = {result.appears for result in results}
     raise typer.Exit(1 if False in endings else 3 if None in endings else 0)
 
@@ -778,8 +541,8 @@ def rules_list(
     found = [r for r in _book(rulebook, None).rules.values() if covers is None or covers in r.covers]
     if not found:
         raise InputError(f"expected a catalogue id that a rule covers, but got '{covers}'", where="--covers")
-    _write(
-        render_list(found, format=output.format, verbose=output.verbose, **_page(output.output)),
+    write(
+        render_list(found, format=output.format, verbose=output.verbose, **page(output.output)),
         output.output,
     )
 
@@ -795,8 +558,8 @@ def rules_explain(
     from imbalance_doctor.report.rule_page import render_rule
 
     found = _book(rulebook, None).get(rule)
-    _write(
-        render_rule(found, format=output.format, verbose=output.verbose, **_page(output.output)),
+    write(
+        render_rule(found, format=output.format, verbose=output.verbose, **page(output.output)),
         output.output,
     )
 
@@ -819,7 +582,7 @@ def rules_test(
         tests = tuple(check_rule(rule) for rule in load_rules().rules.values())
     else:
         tests = test_directory(directory)
-    _write(render_tests(tests, **_page()))
+    write(render_tests(tests, **page()))
     raise typer.Exit(0 if all(test.passed for test in tests) else 1)
 
 
@@ -828,7 +591,7 @@ def plan_schema_command() -> None:
     """Print every field of a training plan with its unit, range and meaning."""
     from imbalance_doctor.sources.plans import plan_schema
 
-    _write(plan_schema())
+    write(plan_schema())
 
 
 @plan_app.command("example", epilog="Example:\n\n    imbalance-doctor plan example smooth-ap > train.yaml\n")
@@ -838,7 +601,7 @@ def plan_example_command(
     """Print a plan to start from."""
     from imbalance_doctor.sources.plans import example_plan
 
-    _write(example_plan(loss))
+    write(example_plan(loss))
 
 
 def _labels(inputs: SimpleNamespace, plan: SimpleNamespace) -> LabelCounts | None:
@@ -851,7 +614,7 @@ def _labels(inputs: SimpleNamespace, plan: SimpleNamespace) -> LabelCounts | Non
     from imbalance_doctor.sources.labels import read_labels
 
     ignore_index = _ignore_index(plan)
-    with _progress("reading labels") as progress:
+    with progress_bar("reading labels") as progress:
         return read_labels(
             inputs.labels,
             column=inputs.column,
@@ -888,34 +651,6 @@ def _scores(inputs: SimpleNamespace, plan: SimpleNamespace) -> ScoreDump | None:
     )
 
 
-class _progress:  # noqa: N801  used like a function
-    """A progress bar on standard error, shown only to a person and only when reading takes a while."""
-
-    def __init__(self, what: str, least: int = 1 << 28) -> None:
-        self._what = what
-        self._least = least
-
-    def __enter__(self) -> Callable[[int, int], None] | None:
-        self._bar: Any = None
-        return self._advance if sys.stderr.isatty() else None
-
-    def _advance(self, done: int, total: int) -> None:
-        if self._bar is None:
-            if total < self._least:
-                return
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self._bar = Progress(console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task(self._what, total=total)
-            self._bar.start()
-        self._bar.update(self._task, completed=done, total=total)
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-
 def _runs(inputs: SimpleNamespace, paths: Sequence[str], plan: SimpleNamespace) -> list[PlannedRun]:
     given = {name: value for name, value in vars(plan).items() if value is not None}
     if not given and not inputs.plan_file and not paths:
@@ -947,14 +682,6 @@ def _book(rulebook: SimpleNamespace, config: Config | None) -> RuleBook:
     return load_rules(extra=extra, override=override)
 
 
-def _page(to: Path | None = None) -> Mapping[str, Any]:
-    """Return how wide and how colourful text may be: colour is for terminals only."""
-    import shutil
-
-    color = to is None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return {"color": color, "width": shutil.get_terminal_size((100, 24)).columns}
-
-
 def _finish(
     diagnosis: Diagnosis,
     policy: SimpleNamespace,
@@ -979,8 +706,8 @@ def _finish(
     if policy.write_baseline is not None:
         _accept(diagnosis, policy.write_baseline, overwrite=output.overwrite)
         diagnosis = judge(baseline=gate.read_baseline(policy.write_baseline))
-    text = render(diagnosis, command=command, verbose=output.verbose, **_page(output.output))
-    _write(text, output)
+    text = render(diagnosis, command=command, verbose=output.verbose, **page(output.output))
+    write(text, output)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if output.format == "github" and summary:
         _append(renderer("markdown")(diagnosis, command=command), Path(summary))
@@ -998,23 +725,6 @@ def _accept(diagnosis: Diagnosis, path: Path, *, overwrite: bool) -> None:
     accepted = gate.write_baseline(diagnosis, path, overwrite=overwrite)
     noun = "finding" if accepted == 1 else "findings"
     sys.stderr.write(f"accepted {accepted} {noun} in {path}\n")
-
-
-def _write(text: str, output: SimpleNamespace | None = None) -> None:
-    """Print a text that ends in one newline, or write it to the file that was asked for."""
-    text = text if text.endswith("\n") else text + "\n"
-    if output is None or output.output is None:
-        sys.stdout.write(text)
-        return
-    try:
-        with output.output.open("w" if output.overwrite else "x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise InputError(
-            "expected a new file, but it exists", where=output.output, hint="add --overwrite to replace it"
-        ) from None
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", where=output.output) from None
 
 
 def _append(text: str, path: Path) -> None:
