@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["average_precision", "columns", "macro", "recall_at_quantile", "roc_auc"]
+__all__ = ["average_precision", "columns", "macro", "precision_at_hits", "recall_at_quantile", "roc_auc"]
 
 Scores = NDArray[np.float64]
 Hits = NDArray[np.bool_]
@@ -79,3 +79,17 @@ def macro(metric: Callable[..., float], scores: Scores, labels: NDArray[np.int64
     """Return the mean of a metric over classes that have positives; NaN where none has."""
     values = [metric(column, hits, *rest) for column, hits in columns(scores, labels)]
     return float(np.mean(values)) if values else math.nan
+
+
+def precision_at_hits(scores: Scores, labels: NDArray[np.int64]) -> list[Scores]:
+    """Return the precision at each positive, in the order of the rows, for each class that has positives.
+
+    Their mean is the average precision. A score that is not finite ranks last.
+    """
+    found = []
+    for column, hits in columns(np.nan_to_num(scores, nan=-np.inf, posinf=-np.inf), labels):
+        order = np.argsort(-column, kind="stable")
+        precision = np.empty(len(column))
+        precision[order] = np.cumsum(hits[order]) / np.arange(1, len(column) + 1)
+        found.append(precision[hits])
+    return found

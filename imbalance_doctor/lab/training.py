@@ -6,7 +6,7 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,15 @@ def split_of(world: World, seed: int) -> Split:
     y = world.labels
     shown, outcome = val[:_VALIDATION], np.concatenate([val, rest])
     return Split(x[train], y[train], x[shown], y[shown], x[outcome], y[outcome])
+
+
+def _thinned(split: Split, most: int | None) -> Split:
+    """Return the split with at most so many positives to train on."""
+    if most is None:
+        return split
+    kept = np.ones(len(split.y), dtype=bool)
+    kept[np.flatnonzero(split.y == 1)[most:]] = False
+    return replace(split, x=split.x[kept], y=split.y[kept])
 
 
 class _ChannelsFirst(nn.Module):
@@ -321,6 +330,7 @@ def train(
     world: World,
     seed: int,
     *,
+    best: bool = False,
     record: Callable[[int, Tensor, Tensor], None] | None = None,
 ) -> Run:
     """Train one network.
@@ -331,21 +341,27 @@ def train(
         What to train, see `imbalance_doctor.lab.base.setup_of`.
     seed
         Of split, initial weights and batches; a fault and its twin get the same.
+    best
+        Tell the outcome at the best value of the validation metric, as early stopping has it, not at the end.
     record
         Called after each logged step with the step, the logits and the labels of its batch.
     """
-    split = kind.rows(split_of(world, seed), np.random.default_rng((6, seed)))
+    split = _thinned(split_of(world, seed), setup.train_positives)
+    split = kind.spoilt(split, setup, np.random.default_rng((6, seed)))
     training = Training(kind, setup, split, world.task, seed)
     g = np.random.default_rng((7, seed))
     some = g.permutation(len(split.y))[:_VALIDATION]
     sets = [torch.from_numpy(x) for x in (split.val_x, split.outcome_x, split.x[some])]
     top = min(0.5, 1.5 * training.prevalence)
-    rows, outcomes = [], []
+    rows: list[dict[str, Any]] = []
+    outcomes: list[float] = []
+    highest = -math.inf
     logged = setup.steps // setup.every
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the losses warn of some faults, which are meant
         for step in range(1, setup.steps + 1):
-            training.step(step, torch.from_numpy(g.integers(0, len(split.y), setup.batch_size)))
+            drawn = g.integers(0, len(split.y), setup.batch_size)
+            training.step(step, torch.from_numpy(kind.chosen(drawn, step, training)))
             if step % setup.every:
                 continue
             row = training.described(step)
@@ -360,15 +376,17 @@ def train(
                     average_precision, training.evaluated(sets[2]), split.y[some]
                 ),
             }
-            if step // setup.every > logged - _LAST:
+            value = row["val.average_precision"]
+            if value > highest if best else step // setup.every > logged - _LAST:
                 own = kind.shown(training.evaluated(sets[1]))
                 outcomes.append(macro(average_precision, own, split.outcome_y))
+                highest = value
             if record is not None:
                 record(step, training.scores.detach(), training.labels)
             rows.append(row)
     return Run(
         rows=tuple(rows),
-        outcomes=tuple(outcomes),
+        outcomes=tuple(outcomes[-1:] if best else outcomes),
         scores=kind.shown(training.evaluated(sets[0])),
         labels=split.val_y,
         setup=setup,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from imbalance_doctor.errors import InputError, did_you_mean
 
-__all__ = ["Task", "World", "clouds", "made_up", "many_classes", "many_labels", "read_worlds", "sequences"]
+__all__ = ["HELD_OUT", "MADE_UP", "Task", "World", "read_worlds", "world_named"]
 
 Task = Literal["binary", "multiclass", "multilabel"]
 _MOST_BYTES = 2**30
@@ -138,6 +138,55 @@ def sequences(seed: int, *, rows: int = 4000, steps: int = 12, prevalence: float
     return World(name="sequences", features=x.astype(np.float32), labels=y)
 
 
-def made_up(seed: int) -> tuple[World, ...]:
-    """Return a world of each kind; used where no data sets are given."""
-    return clouds(seed), many_classes(seed), many_labels(seed), sequences(seed)
+def rings(seed: int, *, rows: int = 5000, columns: int = 6, prevalence: float = 0.04) -> World:
+    """Return a rare class in a shell around the origin, which no linear model finds."""
+    g = np.random.default_rng((8, seed))
+    y = (g.random(rows) < prevalence).astype(np.int64)
+    x = g.normal(size=(rows, columns))
+    radius = np.linalg.norm(x[:, :3], axis=1, keepdims=True)
+    x[:, :3] = np.where(y[:, None] == 1, x[:, :3] / radius * (3 + g.normal(0, 0.4, (rows, 1))), x[:, :3])
+    return World(name="rings", features=x.astype(np.float32), labels=y)
+
+
+def heavy_tails(seed: int, *, rows: int = 8000, columns: int = 8, prevalence: float = 0.02) -> World:
+    """Return two overlapping clouds with outliers, as Student's t with three degrees of freedom has them."""
+    g = np.random.default_rng((9, seed))
+    y = (g.random(rows) < prevalence).astype(np.int64)
+    x = g.standard_t(3, size=(rows, columns)) + y[:, None] * g.normal(0, 1.0, columns)
+    return World(name="heavy-tails", features=x.astype(np.float32), labels=y)
+
+
+_MADE_UP: Mapping[str, Callable[[int], World]] = {
+    "clouds": clouds,
+    "heavy-tails": heavy_tails,
+    "many-classes": many_classes,
+    "many-labels": many_labels,
+    "rings": rings,
+    "sequences": sequences,
+}
+MADE_UP = tuple(_MADE_UP)
+"""Names of the worlds that need no files."""
+
+HELD_OUT = (
+    *("adb_http", "german_credit", "oil_spill", "sms_spam_svd100"),
+    *("heavy-tails", "many-classes", "many-labels", "rings", "sequences"),
+)
+"""Worlds on which no threshold was set: the figures that are stored come from these."""
+
+
+def world_named(name: str, seed: int, folder: Path | str | None = None) -> World:
+    """Return one world: made up from the seed, or read from the folder of data sets.
+
+    Raises
+    ------
+    InputError
+        There is none of that name.
+    """
+    if name in _MADE_UP:
+        return _MADE_UP[name](seed)
+    if folder is None:
+        raise InputError(
+            f"expected a world that is made up ({', '.join(_MADE_UP)}), but got '{name}'",
+            hint=did_you_mean(name, _MADE_UP) or "give the folder of its .npz file as --data",
+        )
+    return next(read_worlds(folder, [name]))
