@@ -53,6 +53,10 @@ class Setup:
         Factor on the logits before the loss.
     world_size
         Workers among which the batch is split.
+    train_positives
+        Most positives among the training rows of a binary task; None for all.
+    severity
+        How strong a fault is where no value of a plan says it: a share or a factor, as the fault documents.
     """
 
     loss: str = "bce"
@@ -80,6 +84,8 @@ class Setup:
     surrogate: str = "pairwise"
     score_scale: float = 1.0
     world_size: int = 1
+    train_positives: int | None = None
+    severity: float = 0.0
 
     def but(self, **changes: Any) -> Self:
         """Return the setup with some values changed."""
@@ -209,6 +215,14 @@ class Kind:
     def rows(self, split: Split, draw: np.random.Generator) -> Split:
         """Return other rows or labels to train on or to judge by."""
         return split
+
+    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+        """Return the rows as a fault of the setup's severity leaves them; `rows` where none is needed."""
+        return self.rows(split, draw)
+
+    def chosen(self, rows: np.ndarray, step: int, training: Training) -> np.ndarray:
+        """Return the training rows of a step in place of those drawn, ids [batch size]."""
+        return rows
 
     def network(self, net: nn.Sequential) -> nn.Sequential:
         """Return the network, spoilt."""

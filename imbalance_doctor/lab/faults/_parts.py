@@ -1,0 +1,48 @@
+"""What several faults share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from imbalance_doctor.lab.base import Split
+from imbalance_doctor.lab.training import Training
+
+__all__ = ["DeadFeatures", "HalfPrecision", "begins", "flipped", "store"]
+
+
+class DeadFeatures(nn.Module):
+    """Rectified units whose bias is so negative that none ever fires."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return zeros, without a gradient."""
+        return torch.relu(x - 1e6)
+
+
+class HalfPrecision(nn.Module):
+    """The range of float16: beyond 65504 all is infinite."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits, rounded."""
+        return x.half().to(x.dtype)
+
+
+def begins(step: int, onset: float, training: Training) -> bool:
+    """Tell whether this is the step at which a fault of this onset begins."""
+    return step == max(1, int(onset * training.setup.steps))
+
+
+def flipped(split: Split, rows: np.ndarray) -> Split:
+    """Return the split with the binary labels of these training rows turned over."""
+    labels = split.y.copy()
+    labels[rows] = 1 - labels[rows]
+    return replace(split, y=labels)
+
+
+def store(training: Training, scores: Tensor, labels: Tensor) -> None:
+    """Let rows enter the queue of the ranking loss by a call that trains nothing."""
+    with torch.no_grad():
+        training.main(scores, labels)

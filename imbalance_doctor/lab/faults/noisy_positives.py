@@ -1,0 +1,28 @@
+"""Negatives labelled as positives, at random."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from imbalance_doctor.lab.base import Draw, Kind, Setup, Split
+from imbalance_doctor.lab.faults import _parts
+from imbalance_doctor.lab.worlds import World
+
+
+class NoisyPositives(Kind):
+    """A share of the training positives are mislabelled negatives, drawn evenly."""
+
+    what = "A quarter to two thirds of the training positives are mislabelled negatives"
+    causes = ("noisy-positives",)
+    of = "plain"
+
+    def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
+        return setup.but(severity=draw.between(0.25, 0.7))
+
+    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+        negatives = np.flatnonzero(split.y == 0)
+        wanted = int((split.y == 1).sum() * setup.severity / (1 - setup.severity))
+        return _parts.flipped(split, draw.choice(negatives, min(wanted, len(negatives) // 2), replace=False))
+
+
+KIND = NoisyPositives()
