@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from imbalance_doctor.errors import RuleError, did_you_mean
@@ -62,25 +62,23 @@ class Figures:
             They are no counts, or contradict each other; the message says which.
         """
         counts = _table(counts, "counts of runs")
-        names = {field.name: field.default for field in fields(cls)}
-        for name in counts:
-            if name not in names:
-                raise ValueError(f"unknown key '{name}'; {did_you_mean(name, names) or ', '.join(names)}")
-        for name, default in names.items():
-            if name not in counts and default is MISSING:
-                raise ValueError(f"expected the key '{name}', but it is missing")
-            value = counts.get(name, default)
+        for name in sorted(_COUNTS - counts.keys() - {"fires_harmless"}):
+            raise ValueError(f"expected the key '{name}', but it is missing")
+        for name, value in counts.items():
+            if name not in _COUNTS:
+                hint = did_you_mean(name, _COUNTS) or ", ".join(sorted(_COUNTS))
+                raise ValueError(f"unknown key '{name}'; {hint}")
             if type(value) is not int or value < 0:
                 raise ValueError(f"'{name}' expected a count, but got {json.dumps(value)[:50]}")
         found = cls(**counts)
-        for part, whole in (
-            (found.fires_right, "right"),
-            (found.fires_clean, "clean"),
-            (found.fires_right + found.fires_clean, "fires"),
-            (found.fires_harmless, "fires_clean"),
+        for name, whole, part in (
+            ("right", found.right, found.fires_right),
+            ("clean", found.clean, found.fires_clean),
+            ("fires", found.fires, found.fires_right + found.fires_clean),
+            ("fires_clean", found.fires_clean, found.fires_harmless),
         ):
-            if part > getattr(found, whole):
-                raise ValueError(f"'{whole}' expected at least {part}, but got {getattr(found, whole)}")
+            if part > whole:
+                raise ValueError(f"'{name}' expected at least {part}, but got {whole}")
         return found
 
     @property
@@ -105,6 +103,9 @@ class Figures:
             **ends("alarms", self.alarms),
             **ends("precision", self.precision(severity)),
         }
+
+
+_COUNTS = {field.name for field in fields(Figures)}
 
 
 def ends(name: str, share: Share) -> dict[str, float | None]:
