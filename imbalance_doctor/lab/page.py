@@ -1,0 +1,169 @@
+"""The stored results, written down: figures beside their targets, by cause, by data set, by rule."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from imbalance_doctor.engine.loader import Rule
+from imbalance_doctor.engine.rulebook import load_rules
+from imbalance_doctor.lab.results import TARGETS, Results, Target
+from imbalance_doctor.report._format import number, plural
+from imbalance_doctor.report._markdown import escape
+from imbalance_doctor.report._markdown import table as markdown_table
+from imbalance_doctor.report._measured import between, claim, counted
+from imbalance_doctor.report._page import Page
+from imbalance_doctor.report.facts_table import check_format
+from imbalance_doctor.report.json import dump
+
+__all__ = ["readme_table", "render", "worse_than_claimed"]
+
+_UNKNOWN = "not measured"
+_REACHED = {True: "met", False: "missed", None: ""}
+
+
+@dataclass(frozen=True)
+class _Table:
+    title: str
+    note: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def render(
+    results: Results,
+    *,
+    format: str = "text",  # noqa: A002  the name of the option
+    color: bool = False,
+    width: int = 100,
+    verbose: bool = False,
+    rules: Iterable[Rule] | None = None,
+) -> str:
+    """Write the results down.
+
+    Parameters
+    ----------
+    verbose
+        Every claim, not only how many there are of each verdict.
+    rules
+        Those whose figures are compared with their claims; None for the built-in ones.
+
+    Raises
+    ------
+    InputError
+        `format` is none of ``text``, ``json``, ``markdown``.
+    """
+    check_format(format)
+    if format == "json":
+        return dump(results.as_json())
+    tables = _tables(results, load_rules() if rules is None else rules, verbose=verbose)
+    if format == "markdown":
+        blocks = ["## imbalance-doctor lab results"]
+        for each in tables:
+            blocks.append(f"### {escape(each.title)}")
+            blocks += [f"{escape(each.note)}."] if each.note else []
+            rows = [list(map(escape, row)) for row in each.rows]
+            blocks += [markdown_table(each.columns, rows)] if rows else []
+        return "\n\n".join(blocks) + "\n"
+    page = Page(color=color, width=width)
+    for each in tables:
+        page.heading(each.title)
+        if each.note:
+            page.line((f"{each.note}.", "dim"))
+        if each.rows:
+            page.table(each.columns, each.rows)
+    return page.finish()
+
+
+def readme_table(results: Results) -> str:
+    """Return the figures beside their targets as Markdown, with date, seed and versions of each part."""
+    rows = [list(map(escape, row)) for row in _targets(results)]
+    told = [f"{name.capitalize()}: {escape(part.about)}." for name, part in results.parts.items()]
+    claims = _verdicts(results)
+    blocks = [markdown_table(("figure", "target", "measured", ""), rows)]
+    if claims:
+        blocks.append(f"Claims of the documents, measured again: {escape(claims)}.")
+    blocks.append(" ".join(told) or "Nothing was measured yet.")
+    return "\n\n".join(blocks) + "\n"
+
+
+def worse_than_claimed(rules: Iterable[Rule]) -> list[tuple[str, str]]:
+    """Return the rules that measure worse than their claim, each with what it claims and what it does."""
+    return [(rule.id, told) for rule in rules if (told := claim(rule))]
+
+
+def _tables(results: Results, rules: Iterable[Rule], *, verbose: bool) -> list[_Table]:
+    rules = list(rules)
+    figured = sum(rule.figures is not None for rule in rules)
+    worse = worse_than_claimed(rules)
+    about = "; ".join(f"{name}: {part.about}" for name, part in results.parts.items())
+    tables = [_Table("Targets", about, ("figure", "target", "measured", ""), _targets(results))]
+    if results.diagnosis is not None:
+        figures = results.diagnosis.figures
+        runs = f"{figures['faulty_runs']:,} harmed runs, {figures['clean_runs']:,} healthy or unharmed"
+        columns = ("cause", "runs", "noticed", "named first", "among three")
+        rows = [
+            (name, f"{n['runs']:,}", *(counted((n[k], n["runs"])) for k in ("detected", "top1", "top3")))
+            for name, n in figures["by_cause"].items()
+        ]
+        tables.append(_Table("Diagnosis by cause", runs, columns, rows))
+    if results.advice is not None:
+        tables.append(_advice(results))
+    if figured:
+        note = f"{plural(len(worse), 'rule')} of the {figured:,} measured ones"
+        tables.append(_Table("Rules that measure worse than their claim", note, ("rule", "measured"), worse))
+    if results.claims is not None:
+        rows = [(c["id"], c["verdict"] or _UNKNOWN, c["measured"]) for c in results.claims.figures]
+        claims = _Table("Claims of the documents", _verdicts(results), ("claim", "verdict", "measured"), rows)
+        tables.append(claims if verbose else _Table(claims.title, claims.note, (), ()))
+    return tables
+
+
+def _targets(results: Results) -> list[tuple[str, str, str, str]]:
+    return [(t.what, _wanted(t), _measured(t, results), _REACHED[t.met(results)]) for t in TARGETS]
+
+
+def _wanted(target: Target) -> str:
+    bound, words = (target.most, "at most") if target.least is None else (target.least, "at least")
+    return f"{words} {_amount(target, bound)}"
+
+
+def _measured(target: Target, results: Results) -> str:
+    value, low, high = (target.value(results, end) for end in ("", "_low", "_high"))
+    if value is None:
+        return _UNKNOWN
+    if low is None or high is None:
+        return _amount(target, value)
+    ends = between(low, high) if target.share else f"{number(low)} to {number(high)}"
+    return f"{_amount(target, value)} ({ends})"
+
+
+def _amount(target: Target, value: float | None) -> str:
+    if value is None or not target.share:
+        return number(value)
+    return f"{number(round(100 * value, 1))} %"
+
+
+def _advice(results: Results) -> _Table:
+    assert results.advice is not None  # noqa: S101  the caller looked
+    rows = []
+    for name, row in results.advice.figures["by_dataset"].items():
+        low, high = row.get("low"), row.get("high")
+        ends = f" ({number(low)} to {number(high)})" if low is not None and high is not None else ""
+        said = [
+            number(row[key]) if key in row else "" for key in ("metric", "chosen", "best", "stated", "came")
+        ]
+        metric, chosen, best, stated, came = said
+        rows.append((name, metric, chosen, f"{number(row['regret'])}{ends}", best, stated, came))
+    columns = ("data", "metric", "chosen", "regret", "best", "stated gain", "came")
+    note = f"regret: how much better the best of the fixed choices is; {plural(len(rows), 'data set')}"
+    return _Table("Advice by data set", note, columns, rows)
+
+
+def _verdicts(results: Results) -> str:
+    """Count the claims by verdict; empty where none was measured."""
+    if results.claims is None:
+        return ""
+    counts = Counter(claim["verdict"] or _UNKNOWN for claim in results.claims.figures)
+    return ", ".join(f"{count:,} {verdict}" for verdict, count in counts.most_common())

@@ -1,0 +1,347 @@
+"""The stored results: each part replaced alone, refused where it contradicts itself, shown by its target."""
+
+import copy
+import json
+from dataclasses import replace
+
+import pytest
+from markdown_it import MarkdownIt
+
+from imbalance_doctor.engine.figures import Figures
+from imbalance_doctor.engine.rulebook import load_rules
+from imbalance_doctor.errors import InputError
+from imbalance_doctor.facts._numbers import wilson
+from imbalance_doctor.lab.page import readme_table, render, worse_than_claimed
+from imbalance_doctor.lab.results import TARGETS, About, Results, store
+
+ABOUT = About(
+    date="2026-11-21", seed=7, versions={"imbalance-doctor": "0.1", "torch": "2.13.0"}, seconds=93.5
+)
+
+
+def share(name, hits, total):
+    low, high = wilson(hits, total)
+    return {name: hits / total, f"{name}_low": low, f"{name}_high": high, f"{name}_of": [hits, total]}
+
+
+DIAGNOSIS = {
+    **share("detection", 97, 100),
+    **share("top1", 84, 100),
+    **share("top3", 96, 100),
+    **share("false_alarms", 3, 200),
+    "faulty_runs": 100,
+    "clean_runs": 200,
+    "healthy_runs": 150,
+    "by_cause": {
+        "stale-queue": {"runs": 60, "detected": 57, "top1": 50, "top3": 56, "named_instead": {"none": 3}},
+        "missing-gather": {"runs": 40, "detected": 40, "top1": 34, "top3": 40},
+    },
+    "loss_only": {
+        **share("detection", 74, 100),
+        **share("top1", 50, 100),
+        **share("top3", 70, 100),
+        **share("false_alarms", 6, 200),
+        **share("cannot_tell", 20, 300),
+    },
+}
+ADVICE = {
+    "mean_regret": 0.006,
+    "mean_regret_low": 0.004,
+    "mean_regret_high": 0.009,
+    "worst_regret": 0.051,
+    **share("interval_coverage", 26, 28),
+    "by_dataset": {
+        "htru2": {"metric": "average_precision", "chosen": "bce", "regret": 0.002, "low": -0.001,
+                  "high": 0.005, "best": "focal", "stated": "-0.01 to 0.02", "came": 0.004},
+        "contested_1": {"metric": "average_precision", "chosen": "smooth-ap", "regret": 0.03},
+        "contested_2": {"metric": "average_precision", "chosen": "smooth-ap", "regret": 0.01},
+    },
+    "wins": 20,
+}  # fmt: skip
+CLAIMS = [
+    {"id": "C1", "document": "It pays.", "measured": "+0.01", "verdict": "confirmed", "covers": ["AP-1"]},
+    {"id": "C2", "document": "It is *fast*.", "measured": "2x | 3x", "verdict": "contradicted"},
+    {"id": "C3", "document": "So it is.", "measured": "", "verdict": None},
+]
+PARTS = {"diagnosis": DIAGNOSIS, "advice": ADVICE, "claims": CLAIMS}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "results.json"
+
+
+@pytest.fixture
+def results(path):
+    for name, figures in PARTS.items():
+        found = store(name, figures, ABOUT, path)
+    return found
+
+
+def test_nothing_is_measured_at_first(path):
+    found = Results.load(path)
+    assert found.parts == {}
+    assert found.as_json() == {"diagnosis": None, "advice": None, "claims": None}
+
+
+def test_what_is_stored_is_read(results, path):
+    assert Results.load(path) == results
+    assert list(results.parts) == ["diagnosis", "advice", "claims"]
+    assert results.diagnosis.figures["healthy_runs"] == 150
+    assert [p.name for p in path.parent.iterdir()] == ["results.json"]
+
+
+def test_each_part_is_replaced_alone(results, path):
+    later = replace(ABOUT, date="2027-01-01", seed=8)
+    changed = store("advice", {**ADVICE, "mean_regret": 0.5}, later, path)
+    assert changed == Results.load(path)
+    assert changed.advice.figures["mean_regret"] == 0.5
+    assert changed.advice.about == later
+    assert (changed.diagnosis, changed.claims) == (results.diagnosis, results.claims)
+
+
+def test_what_is_printed_has_exactly_these_keys(results):
+    def with_ends(*names):
+        return [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
+
+    found = json.loads(render(results, format="json"))
+    assert list(found) == ["diagnosis", "advice", "claims"]
+    shares = with_ends("detection", "top1", "top3", "false_alarms")
+    assert list(found["diagnosis"]) == [*shares, "faulty_runs", "clean_runs", "by_cause", "loss_only"]
+    assert list(found["diagnosis"]["loss_only"]) == [*shares, *with_ends("cannot_tell")]
+    assert found["diagnosis"]["by_cause"]["stale-queue"] == {
+        "runs": 60, "detected": 57, "top1": 50, "top3": 56
+    }  # fmt: skip
+    assert list(found["advice"]) == [
+        *with_ends("mean_regret"), "worst_regret", *with_ends("interval_coverage"), "by_dataset"
+    ]  # fmt: skip
+    assert found["advice"]["by_dataset"]["htru2"]["stated"] == "-0.01 to 0.02"
+    assert [list(claim) for claim in found["claims"]] == [["id", "document", "measured", "verdict"]] * 3
+    assert found["diagnosis"]["detection"] == 0.97
+    assert (found["diagnosis"]["detection_low"], found["diagnosis"]["detection_high"]) == wilson(97, 100)
+
+
+def test_about_now_names_what_measured():
+    about = About.now(seed=3, seconds=1.5)
+    assert About.of(json.loads(json.dumps(vars(about)))) == about
+    assert {"imbalance-doctor", "python", "numpy"} <= set(about.versions)
+
+
+def spoilt(part, *keys, value=None, gone=False):
+    """The stored document with one value changed, or taken out."""
+    about = {"date": "2026-11-21", "seed": 7, "versions": {"torch": "2"}, "seconds": 1.0}
+    document = {name: copy.deepcopy({"about": about, "figures": f}) for name, f in PARTS.items()}
+    *way, last = (part, *keys)
+    place = document
+    for key in way:
+        place = place[key]
+    if gone:
+        del place[last]
+    else:
+        place[last] = value
+    return document
+
+
+def figure(part, *keys, **change):
+    return spoilt(part, "figures", *keys, **change)
+
+
+def about(part, *keys, **change):
+    return spoilt(part, "about", *keys, **change)
+
+
+BAD = {
+    "a list": ([], "results: expected a table, but got []"),
+    "unknown part": (spoilt("advise", value={}), "unknown part 'advise'; did you mean 'advice'?"),
+    "no about": (spoilt("advice", "about", gone=True), "advice.part: expected the key 'about'"),
+    "no date": (about("advice", "date", value=""), "advice.about.date: expected a date"),
+    "half a seed": (about("claims", "seed", value=0.5), "claims.about.seed: expected a whole"),
+    "version": (about("claims", "versions", "torch", value=2), "claims.about.versions.torch: expected"),
+    "seconds": (about("claims", "seconds", value="1"), "claims.about.seconds: expected a number"),
+    "no share": (figure("diagnosis", "top1", gone=True), "figures: expected the key 'top1'"),
+    "no end": (figure("diagnosis", "top1_low", gone=True), "expected the key 'top1_low'"),
+    "above 1": (figure("diagnosis", "top1", value=84), "diagnosis.figures.top1: expected a share"),
+    "outside": (figure("diagnosis", "top1", value=0.5), "inside its interval"),
+    "half known": (figure("diagnosis", "top1", value=None), "figures.top1: expected a share"),
+    "runs": (figure("diagnosis", "clean_runs", value=-1), "clean_runs: expected a count"),
+    "truth": (figure("diagnosis", "clean_runs", value=True), "clean_runs: expected a count"),
+    "cause": (figure("diagnosis", "by_cause", "stale-queue", "top3", value=61),
+              "figures.by_cause.stale-queue.top3: expected a count up to 60, but got 61"),
+    "loss only": (figure("diagnosis", "loss_only", "cannot_tell", gone=True),
+                  "figures.loss_only: expected the key 'cannot_tell'"),
+    "regret": (figure("advice", "mean_regret", value=None), "mean_regret: expected a number"),
+    "coverage": (figure("advice", "interval_coverage", value=90), "interval_coverage: expected"),
+    "data set": (figure("advice", "by_dataset", "htru2", value=3), "by_dataset.htru2: expected a table"),
+    "its regret": (figure("advice", "by_dataset", "htru2", "regret", value="x"), "htru2.regret: expected"),
+    "claims": (figure("claims", value={}), "claims.figures: expected a list of claims, but got {}"),
+    "claim": (figure("claims", 1, "measured", value=3), "claims.figures[1].measured: expected text"),
+    "verdict": (figure("claims", 1, "verdict", gone=True), "figures[1]: expected the key 'verdict'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_results_are_one_line_that_says_where(case, path):
+    document, says = BAD[case]
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError) as caught:
+        Results.load(path)
+    assert says in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"{", ":1:2: expected JSON"),
+        (b"\xff\xfe\xfa", "expected UTF-8 text"),
+        (b'{"advice": NaN}', "expected finite numbers, but got NaN"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b" " * (2**24 + 1), "at most 16 MiB"),
+    ],
+)
+def test_what_is_no_document_is_one_line(content, says, path):
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"results.json:") as caught:
+        Results.load(path)
+    assert says in str(caught.value)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(InputError, match="cannot read the results"):
+        Results.load(tmp_path)
+
+
+def test_nothing_bad_is_stored(results, path):
+    before = path.read_bytes()
+    for figures in ({**ADVICE, "mean_regret": float("nan")}, {**ADVICE, "interval_coverage": 9}):
+        with pytest.raises(ValueError, match=r"JSON|interval_coverage"):
+            store("advice", figures, ABOUT, path)
+    assert path.read_bytes() == before
+
+
+def test_a_share_of_nothing_is_unknown(path):
+    empty = dict.fromkeys(share("top1", 1, 1))
+    found = store("diagnosis", {**DIAGNOSIS, **empty}, ABOUT, path)
+    assert found.as_json()["diagnosis"]["top1"] is None
+    assert "right cause named first" in render(found)
+
+
+# -- targets -------------------------------------------------------------------
+
+REACHED = {
+    "diagnosis.detection": True,
+    "diagnosis.top1": False,
+    "diagnosis.top3": True,
+    "diagnosis.false_alarms": True,
+    "diagnosis.loss_only.detection": False,
+    "diagnosis.loss_only.false_alarms": True,
+    "advice.mean_regret": True,
+    "advice.worst_regret": False,
+    "advice.contested_regret": False,
+    "advice.interval_coverage": True,
+}
+
+
+def test_targets_are_met_or_missed(results):
+    assert {t.figure: t.met(results) for t in TARGETS} == REACHED
+    assert {t.met(Results()) for t in TARGETS} == {None}
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=[t.figure for t in TARGETS])
+def test_the_bound_itself_is_met(target, results):
+    bound = target.most if target.least is None else target.least
+    worse = -1e-9 if target.least is not None else 1e-9
+
+    def met(value):
+        changed = copy.deepcopy({"diagnosis": DIAGNOSIS, "advice": ADVICE})
+        part, *way, last = target.figure.split(".")
+        place = changed[part]
+        for key in way:
+            place = place[key]
+        if last == "contested_regret":
+            place["by_dataset"]["contested_1"]["regret"] = value
+        else:
+            place[last] = value
+        parts = {name: replace(getattr(results, name), figures=f) for name, f in changed.items()}
+        return target.met(replace(results, **parts))
+
+    assert met(bound) is True
+    assert met(bound + worse) is False
+
+
+def test_without_contested_worlds_nothing_is_known_of_them(path):
+    only = {**ADVICE, "by_dataset": {"htru2": ADVICE["by_dataset"]["htru2"]}}
+    found = store("advice", only, ABOUT, path)
+    assert {t.figure: t.met(found) for t in TARGETS}["advice.contested_regret"] is None
+
+
+# -- pages ---------------------------------------------------------------------
+
+
+def words(text):
+    return " ".join(text.replace("\\", "").split())
+
+
+@pytest.mark.parametrize("format_", ["text", "markdown"])
+def test_pages_show_figures_beside_targets(results, format_):
+    page = words(render(results, format=format_, width=200, rules=()))
+    for said in (
+        "97 % (92-99 %)", "at least 95 %", "84 % (76-90 %)", "at most 2 %",
+        "0.006 (0.004 to 0.009)", "at most 0.008",
+        "2026-11-21, seed 7, imbalance-doctor 0.1, torch 2.13.0", "100 harmed runs, 200 healthy or unharmed",
+        "57 of 60 (86-98 %)", "htru2", "0.002 (-0.001 to 0.005)", "-0.01 to 0.02",
+        "1 confirmed, 1 contradicted, 1 not measured",
+    ):  # fmt: skip
+        assert said in page, said
+    assert page.split().count("met") == 6
+    assert page.split().count("missed") == 4
+    assert "It pays" not in page
+
+
+@pytest.mark.parametrize("format_", ["text", "markdown"])
+def test_every_claim_is_told_when_asked_for(results, format_):
+    page = words(render(results, format=format_, verbose=True, width=200, rules=()))
+    assert "2x | 3x" in page
+    assert page.count("not measured") == 2
+
+
+def test_what_was_not_measured_is_said_and_nothing_else():
+    page = render(Results(), rules=())
+    assert page.count("not measured") == len(TARGETS)
+    assert "met" not in page.replace("not measured", "").split()
+    assert "by cause" not in page
+
+
+def test_formats_are_checked(results):
+    with pytest.raises(InputError, match="--format"):
+        render(results, format="html")
+
+
+def test_rules_that_measure_worse_are_listed():
+    rule = next(r for r in load_rules() if r.merit is None and r.severity == "warning")
+    good = rule.replace(
+        confidence="high", figures=Figures(right=45, fires_right=41, clean=312, fires_clean=0, fires=44)
+    )
+    bad = good.replace(id="bad-one", figures=replace(good.figures, fires_clean=40, fires=81))
+    unmeasured = good.replace(id="unmeasured", figures=None)
+    (told,) = worse_than_claimed([good, bad, unmeasured])
+    assert told[0] == "bad-one"
+    assert "right in 41 of 81 firings (40-61 %): medium" in told[1]
+    assert "fires on 40 of 312 clean runs (9.6-17 %)" in told[1]
+    page = words(render(Results(), rules=[good, bad, unmeasured], width=200))
+    assert "1 rule of the 2 measured ones" in page
+    assert "bad-one" in page
+    assert good.id not in page
+
+
+def test_the_readme_gets_one_table(results):
+    text = readme_table(results)
+    kinds = [token.type for token in MarkdownIt("commonmark").enable("table").parse(text)]
+    assert kinds.count("table_open") == 1
+    assert kinds.count("tr_open") == 1 + len(TARGETS)
+    said = words(text)
+    assert "| harmed runs noticed | at least 95 % | 97 % (92-99 %) | met |" in said
+    assert "seed 7" in said
+    assert "torch 2.13.0" in said
+    assert "1 confirmed, 1 contradicted" in said
+    assert "Nothing was measured yet." in readme_table(Results())
