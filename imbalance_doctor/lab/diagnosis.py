@@ -1,4 +1,4 @@
-"""How right the diagnosis is on labelled runs: detection, causes, false alarms, and the figures of each rule."""
+"""How right the diagnosis is on labelled runs: detection, causes, false alarms, and each rule's figures."""
 
 from __future__ import annotations
 
@@ -200,5 +200,6 @@ def measured_rules(said: Iterable[Answer], rules: Iterable[Rule]) -> dict[str, d
             "fires_clean": sum(rule.id in a.fired for a in clean),
             "clean": len(clean),
             "fires": sum(rule.id in a.fired for a in said),
+            "fires_harmless": sum(rule.id in a.fired and rule.cause in a.label.causes for a in clean),
         }
     return found

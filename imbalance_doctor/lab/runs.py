@@ -40,6 +40,8 @@ _ERRORS = 2.0
 """A loss within so many standard errors may be chance: such a run is neither harmed nor clean."""
 
 
+_WHOLE = tuple(name for name, dialect in DIALECTS.items() if not dialect.drops and name != "tensorboard")
+"""Dialects that hold everything and need no further package: those drawn from where none is named."""
 Progress = Callable[[int, int], None]
 """Called with how many are done, of how many."""
 
@@ -184,7 +186,7 @@ def _written(run: Run, world: World, name: str, job: Job, folder: Path) -> str:
     """Write what a user would have of a run; return the dialect of the log."""
     folder.mkdir(parents=True, exist_ok=True)
     draw = Draw("dialect", name)
-    dialect = job.dialect or draw.choice(sorted(DIALECTS))
+    dialect = job.dialect or draw.choice(_WHOLE)
     write_log(run.rows, folder, dialect, draw)
     plan = plan_of(run, world)
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
