@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from imbalance_doctor.engine.loader import Rule
 from imbalance_doctor.engine.rulebook import load_rules
 from imbalance_doctor.lab.results import TARGETS, Results, Target
-from imbalance_doctor.report._format import number, plural
+from imbalance_doctor.report._format import listed, number, plural
 from imbalance_doctor.report._markdown import escape
 from imbalance_doctor.report._markdown import table as markdown_table
 from imbalance_doctor.report._measured import between, claim, counted
@@ -79,12 +79,11 @@ def render(
 def readme_table(results: Results) -> str:
     """Return the figures beside their targets as Markdown, with date, seed and versions of each part."""
     rows = [list(map(escape, row)) for row in _targets(results)]
-    told = [f"{name.capitalize()}: {escape(part.about)}." for name, part in results.parts.items()]
     claims = _verdicts(results)
     blocks = [markdown_table(("figure", "target", "measured", ""), rows)]
     if claims:
         blocks.append(f"Claims of the documents, measured again: {escape(claims)}.")
-    blocks.append(" ".join(told) or "Nothing was measured yet.")
+    blocks.append(f"{escape(_when(results) or 'Nothing was measured yet')}.")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -97,8 +96,7 @@ def _tables(results: Results, rules: Iterable[Rule], *, verbose: bool) -> list[_
     rules = list(rules)
     figured = sum(rule.figures is not None for rule in rules)
     worse = worse_than_claimed(rules)
-    about = "; ".join(f"{name}: {part.about}" for name, part in results.parts.items())
-    tables = [_Table("Targets", about, ("figure", "target", "measured", ""), _targets(results))]
+    tables = [_Table("Targets", _when(results), ("figure", "target", "measured", ""), _targets(results))]
     if results.diagnosis is not None:
         figures = results.diagnosis.figures
         runs = f"{figures['faulty_runs']:,} harmed runs, {figures['clean_runs']:,} healthy or unharmed"
@@ -120,13 +118,22 @@ def _tables(results: Results, rules: Iterable[Rule], *, verbose: bool) -> list[_
     return tables
 
 
+def _when(results: Results) -> str:
+    """Say when and with what each part was measured; empty where nothing was."""
+    groups: dict[str, list[str]] = {}
+    for name, part in results.parts.items():
+        groups.setdefault(str(part.about), []).append(name)
+    return "; ".join(f"{listed(names)}: {about}" for about, names in groups.items()).capitalize()
+
+
 def _targets(results: Results) -> list[tuple[str, str, str, str]]:
     return [(t.what, _wanted(t), _measured(t, results), _REACHED[t.met(results)]) for t in TARGETS]
 
 
 def _wanted(target: Target) -> str:
-    bound, words = (target.most, "at most") if target.least is None else (target.least, "at least")
-    return f"{words} {_amount(target, bound)}"
+    if target.least is not None:
+        return f"at least {_amount(target, target.least)}"
+    return "" if target.most is None else f"at most {_amount(target, target.most)}"
 
 
 def _measured(target: Target, results: Results) -> str:
@@ -139,10 +146,8 @@ def _measured(target: Target, results: Results) -> str:
     return f"{_amount(target, value)} ({ends})"
 
 
-def _amount(target: Target, value: float | None) -> str:
-    if value is None or not target.share:
-        return number(value)
-    return f"{number(round(100 * value, 1))} %"
+def _amount(target: Target, value: float) -> str:
+    return f"{number(round(100 * value, 1))} %" if target.share else number(value)
 
 
 def _advice(results: Results) -> _Table:

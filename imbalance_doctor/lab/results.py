@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from imbalance_doctor import __version__
+from imbalance_doctor.engine.figures import FILE_NAME, Measured
+from imbalance_doctor.engine.loader import builtin_root
 from imbalance_doctor.errors import InputError, did_you_mean
 
-__all__ = ["PATH", "TARGETS", "About", "Part", "Results", "Target", "store"]
+__all__ = ["PATH", "TARGETS", "About", "Part", "Results", "Target", "store", "store_figures"]
 
 PATH = Path(__file__).with_name("results.json")
 MAX_BYTES = 16 * 1024 * 1024
@@ -219,6 +221,34 @@ def store(name: Name, figures: Any, about: About, path: Path = PATH) -> Results:
     return results
 
 
+def store_figures(
+    rules: Mapping[str, Mapping[str, int]], about: About, *, runs: int, path: Path | None = None
+) -> Measured:
+    """Write the figures of rules beside them, for `engine.figures` to read.
+
+    Parameters
+    ----------
+    rules
+        Counts by id of the rule.
+    runs
+        Labelled runs they were counted on.
+    path
+        None for ``measured.json`` of the built-in rules.
+
+    Raises
+    ------
+    ValueError
+        The counts contradict each other.
+    """
+    measured = Measured.of({"about": {**asdict(about), "runs": runs}, "rules": dict(rules)})
+    document = measured.document()
+    lines = [f"{json.dumps(rule)}: {json.dumps(counts)}" for rule, counts in document["rules"].items()]
+    body = ",\n  ".join(lines)  # a line for each rule, so that a difference shows which one changed
+    text = f'{{"about": {json.dumps(document["about"])},\n "rules": {{\n  {body}\n }}}}\n'
+    (path or builtin_root() / FILE_NAME).write_text(text, encoding="utf-8")
+    return measured
+
+
 # -- targets -----------------------------------------------------------------
 
 
@@ -232,7 +262,7 @@ class Target:
         Its place in `Results.as_json`, as ``diagnosis.loss_only.detection``. Beside what is there,
         ``advice.contested_regret`` is the worst regret in worlds of a contested top.
     least, most
-        Where it should be at least, or at most; one of them.
+        Where it should be at least, or at most; neither where nothing was set out for it.
     what
         The figure in words.
     share
@@ -255,9 +285,9 @@ class Target:
         return None if found is None else float(found)
 
     def met(self, results: Results) -> bool | None:
-        """Return whether the figure reaches it; None where it was not measured."""
+        """Return whether the figure reaches it; None where it was not measured, or nothing was set out."""
         value = self.value(results)
-        if value is None:
+        if value is None or self.least is self.most:
             return None
         return value >= self.least if self.least is not None else value <= (self.most or 0.0)
 
@@ -276,6 +306,10 @@ TARGETS = (
         figure="diagnosis.loss_only.false_alarms",
         most=0.03,
         what="false alarms by loss and validation alone",
+    ),
+    Target(figure="diagnosis.loss_only.top1", what="right cause named first by loss and validation alone"),
+    Target(
+        figure="diagnosis.loss_only.cannot_tell", what="verdict 'cannot tell' by loss and validation alone"
     ),
     Target(figure="advice.mean_regret", most=0.008, share=False, what="mean regret of the advice"),
     Target(figure="advice.worst_regret", most=0.04, share=False, what="worst regret of the advice"),
