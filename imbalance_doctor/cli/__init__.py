@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imbalance_doctor import __version__
+from imbalance_doctor.cli import lab
 from imbalance_doctor.cli._options import options
 from imbalance_doctor.cli._output import page, progress_bar, write
 from imbalance_doctor.errors import DoctorError, InputError
@@ -39,6 +40,7 @@ rules_app = typer.Typer(help="Every rule: what it says, why, and its tests.", no
 plan_app = typer.Typer(help="The training plan: its fields, and an example per loss.", no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
 app.add_typer(plan_app, name="plan")
+app.add_typer(lab.app, name="lab")
 
 
 def _version(wanted: bool) -> None:

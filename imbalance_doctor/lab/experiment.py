@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -38,6 +39,7 @@ def jobs(
     kinds: Sequence[str] = (),
     worlds: Sequence[str] = (),
     seeds: Sequence[int] = (0,),
+    each: int | None = None,
     dialect: str | None = None,
     smoke: bool = False,
 ) -> list[Job]:
@@ -51,6 +53,8 @@ def jobs(
         Folder of real data sets, or None.
     kinds, worlds
         Some of them only.
+    each
+        Of the worlds of the part, so many for each kind, drawn by its name; None for all.
     smoke
         Three kinds and short runs on one world that is made up.
     """
@@ -65,13 +69,16 @@ def jobs(
     places = [world_named(name, seeds[0], data) for name in worlds or worlds_of(part, data)]
     if not places:
         raise InputError("expected at least one world, but got none", hint="give their folder as --data")
-    found = [
-        Job(kind=kind.id, world=world.name, seed=seed, held_out=held_out, data=data, dialect=dialect)
-        for kind in chosen
-        for world in places
-        for seed in seeds
-        if world.task in kind.tasks
-    ]
+    found = []
+    for kind in chosen:
+        fit = [world.name for world in places if world.task in kind.tasks]
+        if each is not None:
+            fit = sorted(fit, key=lambda name: zlib.crc32(f"{kind.id}/{name}".encode()))[:each]
+        found += [
+            Job(kind=kind.id, world=name, seed=seed, held_out=held_out, data=data, dialect=dialect)
+            for name in fit
+            for seed in seeds
+        ]
     if not found:
         raise InputError("expected a kind and a world that go together, but got none")
     return found

@@ -1,0 +1,272 @@
+"""``imbalance-doctor lab``: train runs with a known fault, and measure how right the tool is."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Annotated, Any, Literal
+
+import typer
+
+from imbalance_doctor.cli._options import options
+from imbalance_doctor.cli._output import page, progress_bar, write
+from imbalance_doctor.errors import InputError
+
+app = typer.Typer(
+    help="The truth lab: train runs with one known fault each, and measure how right the tool is.",
+    no_args_is_help=True,
+)
+
+_DATA = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        show_default=False,
+        help="Real data sets, NAME.npz with features X and labels y; without it worlds are made up.",
+    ),
+]
+_WORKERS = Annotated[int, typer.Option("--workers", "-j", min=1, help="Processes, one thread each.")]
+_SMOKE = Annotated[
+    bool, typer.Option("--smoke", help="A small version, in seconds: it shows that all works.")
+]
+_STORE = Annotated[bool, typer.Option("--store", help="Replace the stored results that ship with the tool.")]
+_SEEDS = Annotated[int, typer.Option("--seeds", min=1, help="So many seeds, from 0.")]
+_FOLDER = Annotated[
+    Path,
+    typer.Option("--runs", metavar="FOLDER", help="Where the labelled runs are; made where it is not there."),
+]
+
+
+def _lab(module: str) -> ModuleType:
+    """Import a module of the lab, or say what it needs."""
+    if find_spec("torch") is None:
+        raise InputError("the lab needs torch", hint="pip install 'imbalance-doctor[torch]'")
+    return importlib.import_module(f"imbalance_doctor.lab.{module}")
+
+
+def _rules() -> list[Any]:
+    from imbalance_doctor.engine.rulebook import load_rules
+
+    return list(load_rules().rules.values())
+
+
+def _text(folder: Path | None) -> str | None:
+    if folder is not None and not folder.is_dir():
+        raise InputError("expected a folder of data sets, but there is none", where=str(folder))
+    return None if folder is None else str(folder)
+
+
+@app.command("list", epilog="Example:\n\n    imbalance-doctor lab list\n")
+@options("output")
+def list_kinds(output: SimpleNamespace) -> None:
+    """List the faults and the healthy kinds of run."""
+    base, shown = _lab("base"), _lab("listing")
+    kinds = [*base.faults().values(), *base.healthy().values()]
+    write(shown.render_kinds(kinds, format=output.format, **page(output.output)), output)
+
+
+@app.command(
+    epilog="Examples:\n\n    imbalance-doctor lab run temperature-below-resolution --runs my_runs\n\n"
+    "    imbalance-doctor lab run learning-rate-too-high --world htru2 --data data/ --seeds 3\n\n"
+    "    imbalance-doctor diagnose my_runs/runs/temperature-below-resolution__clouds__s0\n"
+)
+@options("output")
+def run(  # noqa: PLR0913, PLR0917  options
+    output: SimpleNamespace,
+    kind: Annotated[
+        list[str], typer.Argument(metavar="FAULT...", help="Faults or healthy kinds, see `lab list`.")
+    ],
+    runs: _FOLDER = Path("lab_runs"),
+    data: _DATA = None,
+    world: Annotated[
+        list[str] | None,
+        typer.Option("--world", metavar="NAME", show_default=False, help="Only on these; default: clouds."),
+    ] = None,
+    seeds: _SEEDS = 1,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Settings from the parts of the ranges that tuning never saw.")
+    ] = False,
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            "--dialect", metavar="NAME", show_default=False, help="How the log is written; default: drawn."
+        ),
+    ] = None,
+    workers: _WORKERS = 1,
+    smoke: _SMOKE = False,
+) -> None:
+    """Train a fault and its healthy twin, and write their logs and scores as a user's run would."""
+    experiment, made, shown = _lab("experiment"), _lab("runs"), _lab("listing")
+    jobs = experiment.jobs(
+        "held-out" if held_out else "tuning", _text(data), kinds=kind, worlds=world or ("clouds",),
+        seeds=range(seeds), dialect=dialect, smoke=smoke,
+    )  # fmt: skip
+    with progress_bar("training", least=2) as progress:
+        labels = made.make_all(jobs, runs, workers=workers, progress=progress or made.silent)
+    write(shown.render_runs(labels, runs, format=output.format, **page(output.output)), output)
+
+
+@app.command(
+    epilog="Examples:\n\n    imbalance-doctor lab score --runs my_runs\n\n"
+    "    imbalance-doctor lab score --data data/ --runs lab_runs --workers 2 --remedies --store\n"
+)
+@options("output")
+def score(  # noqa: PLR0913, PLR0917  options
+    output: SimpleNamespace,
+    runs: _FOLDER = Path("lab_runs"),
+    data: _DATA = None,
+    make: Annotated[
+        Literal["nothing", "held-out", "tuning"],
+        typer.Option(
+            "--make", help="First make the runs that are missing, of worlds and settings of this part."
+        ),
+    ] = "nothing",
+    level: Annotated[
+        int,
+        typer.Option(
+            "--level",
+            min=0,
+            max=3,
+            help="What the log shows: 0 loss and validation, 1 gradients and "
+            "scores too, 2 pool and temperature too, 3 the plan too.",
+        ),
+    ] = 2,
+    seeds: _SEEDS = 1,
+    each: Annotated[
+        int | None,
+        typer.Option("--each", min=1, show_default=False, help="With --make: so many worlds for each kind."),
+    ] = None,
+    remedies: Annotated[
+        bool,
+        typer.Option("--remedies", help="Apply each named remedy, train again, and see what comes back."),
+    ] = False,
+    workers: _WORKERS = 1,
+    smoke: _SMOKE = False,
+    store: _STORE = False,
+) -> None:
+    """Diagnose labelled runs and count: faults noticed, causes right, false alarms, remedies that help."""
+    experiment, made, results = _lab("experiment"), _lab("runs"), _lab("results")
+    rules, folder = _rules(), _text(data)
+    began = time.monotonic()
+    if make != "nothing" or smoke:
+        part = make if make != "nothing" else "tuning"
+        jobs = experiment.jobs(part, folder, seeds=range(seeds), each=each, smoke=smoke)
+        with progress_bar("training", least=2) as progress:
+            made.make_all(jobs, runs, workers=workers, progress=progress or made.silent)
+    with progress_bar("diagnosing", least=2) as progress:
+        found, said = experiment.score(
+            runs, rules, level=level, data=folder, with_remedies=remedies, workers=workers,
+            progress=progress or made.silent,
+        )  # fmt: skip
+    about = results.About.now(seed=0, seconds=round(time.monotonic() - began))
+    if store:
+        results.store("diagnosis", found, about)
+        experiment.store_rules(said, rules, about, _beside_the_rules("measured.json"))
+    shown = results.Results(diagnosis=results.Part(about=about, figures=found))
+    write(
+        _lab("page").render(shown, format=output.format, verbose=output.verbose, **page(output.output)),
+        output,
+    )
+
+
+def _beside_the_rules(name: str) -> Path:
+    from imbalance_doctor.engine.loader import builtin_root
+
+    return Path(str(builtin_root())) / name
+
+
+@app.command(
+    epilog="Examples:\n\n    imbalance-doctor lab advise --smoke\n\n"
+    "    imbalance-doctor lab advise --data data/ --seeds 3 --runs advice_runs --store\n"
+)
+@options("output")
+def advise(
+    output: SimpleNamespace,
+    data: _DATA = None,
+    seeds: _SEEDS = 3,
+    runs: Annotated[
+        Path | None,
+        typer.Option(
+            "--runs", metavar="FOLDER", show_default=False, help="Keep finished jobs here, to go on later."
+        ),
+    ] = None,
+    smoke: _SMOKE = False,
+    store: _STORE = False,
+) -> None:
+    """Train what `recommend` chooses beside fixed baselines, and report what its advice cost or gained."""
+    advice, results = _lab("advice"), _lab("results")
+    began = time.monotonic()
+    worlds = advice.worlds(_text(data), smoke=smoke)
+    with progress_bar("training", least=2) as progress:
+        found = advice.advise(worlds, range(seeds), runs, smoke=smoke, progress=progress)
+    about = results.About.now(seed=0, seconds=round(time.monotonic() - began))
+    if store:
+        results.store("advice", found, about)
+    shown = results.Results(advice=results.Part(about=about, figures=found))
+    write(
+        _lab("page").render(shown, format=output.format, verbose=output.verbose, **page(output.output)),
+        output,
+    )
+
+
+@app.command(
+    epilog="Examples:\n\n    imbalance-doctor lab claims loss-at-start\n\n"
+    "    imbalance-doctor lab claims --data data/ --store\n"
+)
+@options("output")
+def claims(
+    output: SimpleNamespace,
+    claim: Annotated[
+        list[str] | None, typer.Argument(metavar="[CLAIM...]", help="Ids; all without.", show_default=False)
+    ] = None,
+    data: _DATA = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of what is drawn.")] = 0,
+    smoke: _SMOKE = False,
+    store: _STORE = False,
+) -> None:
+    """Measure again what the documents claim: document, measurement, verdict."""
+    ledger, results = _lab("claims"), _lab("results")
+    began = time.monotonic()
+    chosen = list(claim or ledger.claims())
+    with progress_bar("measuring", least=2) as progress:
+        found = ledger.measure_claims(
+            chosen, seed, smoke=smoke, folder=_text(data), progress=_counted(progress, chosen)
+        )
+    about = results.About.now(seed=seed, seconds=round(time.monotonic() - began))
+    if store:
+        if claim or smoke:
+            raise InputError(
+                "expected all claims at full size to be stored", hint="leave out CLAIM and --smoke"
+            )
+        results.store("claims", found, about)
+        ledger.store(found, _beside_the_rules("claims.json"))
+    shown = results.Results(claims=results.Part(about=about, figures=found))
+    write(_lab("page").render(shown, format=output.format, verbose=True, **page(output.output)), output)
+
+
+def _counted(
+    progress: Callable[[int, int], None] | None, chosen: Sequence[str]
+) -> Callable[[str], None] | None:
+    """Return what counts the claims for a bar."""
+    if progress is None:
+        return None
+    return lambda name: progress(chosen.index(name), len(chosen))
+
+
+@app.command(
+    epilog="Examples:\n\n    imbalance-doctor lab results\n\n    imbalance-doctor lab results --format json\n"
+)
+@options("output")
+def results(output: SimpleNamespace) -> None:
+    """Show the stored results that ship with the tool: figures beside their targets."""
+    from imbalance_doctor.lab.page import render
+    from imbalance_doctor.lab.results import Results
+
+    stored = Results.load()
+    write(render(stored, format=output.format, verbose=output.verbose, **page(output.output)), output)
+    raise typer.Exit(0 if stored.parts else 3)

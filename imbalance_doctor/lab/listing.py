@@ -1,0 +1,121 @@
+"""The kinds of run, and runs that were made, written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from imbalance_doctor.lab.base import Kind
+from imbalance_doctor.lab.runs import Labelled
+from imbalance_doctor.report._format import number
+from imbalance_doctor.report._markdown import escape
+from imbalance_doctor.report._markdown import table as markdown_table
+from imbalance_doctor.report._page import Page
+from imbalance_doctor.report.facts_table import check_format
+from imbalance_doctor.report.json import dump
+
+__all__ = ["render_kinds", "render_runs"]
+
+
+def render_kinds(
+    kinds: Iterable[Kind],
+    *,
+    format: str = "text",  # noqa: A002  the name of the option
+    color: bool = False,
+    width: int = 100,
+) -> str:
+    """Write down faults with the causes that explain them, and healthy kinds.
+
+    Raises
+    ------
+    InputError
+        `format` is none of ``text``, ``json``, ``markdown``.
+    """
+    check_format(format)
+    kinds = list(kinds)
+    if format == "json":
+        return dump(
+            [
+                {"id": k.id, "what": k.what, "causes": list(k.causes), "twin": k.of, "ugly": k.ugly}
+                for k in kinds
+            ]
+        )
+    faulty = [(k.id, ", ".join(k.causes), k.what) for k in kinds if k.is_fault]
+    fine = [(k.id, k.ugly or "plainly healthy", k.what) for k in kinds if not k.is_fault]
+    return _tables(
+        [
+            ("Faults", ("fault", "right causes", "what it is"), faulty),
+            ("Healthy kinds", ("kind", "why it may look ill", "what it is"), fine),
+        ],
+        markdown=format == "markdown",
+        color=color,
+        width=width,
+    )
+
+
+def render_runs(
+    labels: Sequence[Labelled],
+    folder: Path,
+    *,
+    format: str = "text",  # noqa: A002  the name of the option
+    color: bool = False,
+    width: int = 100,
+) -> str:
+    """Write down where runs lie, how they ended, and whether they were harmed.
+
+    Raises
+    ------
+    InputError
+        `format` is none of ``text``, ``json``, ``markdown``.
+    """
+    check_format(format)
+    if format == "json":
+        return dump([_row(label, folder) for label in labels])
+    rows = [
+        (
+            str(folder / "runs" / label.name),
+            number(label.outcome),
+            number(label.twin),
+            label.harm if label.causes else "healthy",
+            ", ".join(label.causes),
+        )
+        for label in labels
+    ]
+    columns = ("run", "average precision", "of its twin", "harm", "right causes")
+    return _tables([("Runs", columns, rows)], markdown=format == "markdown", color=color, width=width)
+
+
+def _row(label: Labelled, folder: Path) -> dict[str, Any]:
+    return {
+        "run": str(folder / "runs" / label.name),
+        "kind": label.kind,
+        "world": label.world,
+        "seed": label.seed,
+        "outcome": label.outcome,
+        "twin": label.twin,
+        "harm": label.harm,
+        "causes": list(label.causes),
+        "onset": label.onset,
+        "dialect": label.dialect,
+    }
+
+
+def _tables(
+    tables: Iterable[tuple[str, Sequence[str], Sequence[Sequence[str]]]],
+    *,
+    markdown: bool,
+    color: bool,
+    width: int,
+) -> str:
+    shown = [each for each in tables if each[2]]
+    if markdown:
+        blocks = []
+        for title, columns, rows in shown:
+            blocks += [f"### {title}", markdown_table(columns, [list(map(escape, row)) for row in rows])]
+        return "\n\n".join(blocks) + "\n"
+    page = Page(color=color, width=width)
+    for title, columns, rows in shown:
+        page.heading(title)
+        page.table(columns, rows)
+    return page.finish()
