@@ -1,0 +1,28 @@
+"""Training rows in the order of their labels, not shuffled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from imbalance_doctor.lab.base import Kind, Setup, Split
+from imbalance_doctor.lab.training import Training
+
+
+class LoaderNotShuffled(Kind):
+    """All positives pass by at once. For long stretches no step has one, and old ones leave the queue."""
+
+    what = "A loader that does not shuffle rows sorted by label"
+    causes = ("pool-without-positives", "no-valid-class", "few-live-positives")
+    of = "smooth-ap-constant"
+
+    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+        order = np.argsort(-split.y, kind="stable")
+        return replace(split, x=split.x[order], y=split.y[order])
+
+    def chosen(self, rows: np.ndarray, step: int, training: Training) -> np.ndarray:
+        return (np.arange(len(rows)) + (step - 1) * len(rows)) % len(training.y)
+
+
+KIND = LoaderNotShuffled()

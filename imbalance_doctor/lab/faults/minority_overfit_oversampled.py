@@ -1,0 +1,28 @@
+"""A few positives repeated until classes are balanced."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from imbalance_doctor.lab.base import Draw, Kind, Setup
+from imbalance_doctor.lab.training import Training
+from imbalance_doctor.lab.worlds import World
+
+
+class MinorityOverfitOversampled(Kind):
+    """The sampler shows the same few positives again and again, so they are learned by heart."""
+
+    what = "6 to 16 positives, drawn as half of each batch by a large network"
+    causes = ("minority-overfit",)
+    of = "plain"
+
+    def ground(self, setup: Setup, world: World, draw: Draw) -> Setup:
+        return setup.but(train_positives=draw.whole(6, 16), learning_rate=draw.between(0.002, 0.006))
+
+    def chosen(self, rows: np.ndarray, step: int, training: Training) -> np.ndarray:
+        positives = np.flatnonzero(training.y.numpy() == 1)
+        half = len(rows) // 2
+        return np.concatenate([positives[rows[:half] % len(positives)], rows[half:]])
+
+
+KIND = MinorityOverfitOversampled()

@@ -1,0 +1,28 @@
+"""Mislabelled positives under the focal loss."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from imbalance_doctor.lab.base import Draw, Kind, Setup, Split
+from imbalance_doctor.lab.faults import _parts
+from imbalance_doctor.lab.worlds import World
+
+
+class NoisyPositivesUnderFocal(Kind):
+    """Some training positives are negatives. The focal loss takes them for the rows to learn from."""
+
+    what = "A quarter to two thirds of the training positives are mislabelled, with the focal loss"
+    causes = ("noisy-positives",)
+    of = "focal"
+
+    def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
+        return setup.but(severity=draw.between(0.25, 0.7))
+
+    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+        negatives = np.flatnonzero(split.y == 0)
+        wanted = int((split.y == 1).sum() * setup.severity / (1 - setup.severity))
+        return _parts.flipped(split, draw.choice(negatives, min(wanted, len(negatives) // 2), replace=False))
+
+
+KIND = NoisyPositivesUnderFocal()

@@ -1,0 +1,24 @@
+"""A small batch without a queue, so that most pools hold no positive."""
+
+from __future__ import annotations
+
+from imbalance_doctor.lab.base import Draw, Kind, Setup
+from imbalance_doctor.lab.worlds import World
+
+
+class PoolWithoutPositives(Kind):
+    """A step without a positive to rank has no gradient. The twin is the same with its queue."""
+
+    what = "Smooth-AP with a batch of 6 to 16 rows, under one percent of positives and no queue"
+    causes = ("pool-without-positives", "no-valid-class", "few-live-positives")
+    of = "smooth-ap-constant"
+
+    def ground(self, setup: Setup, world: World, draw: Draw) -> Setup:
+        few = max(6, round(draw.between(0.004, 0.009) * 0.6 * len(world)))
+        return setup.but(train_positives=few, batch_size=draw.whole(6, 16))
+
+    def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
+        return setup.but(queue_size=0)
+
+
+KIND = PoolWithoutPositives()

@@ -1,0 +1,27 @@
+"""A quantile that falls on the first row of the pool."""
+
+from __future__ import annotations
+
+from imbalance_doctor.lab.base import Draw, Kind, Setup
+from imbalance_doctor.lab.worlds import World
+
+
+class QuantileUnresolved(Kind):
+    """Without a queue the batch is the pool, and its threshold jumps from row to row.
+
+    The twin is the same with its queue.
+    """
+
+    what = "Recall at a quantile of one to two percent, of a batch of 16 to 64 rows without a queue"
+    causes = ("quantile-unresolved", "few-live-positives")
+    of = "recall-at-quantile"
+
+    def ground(self, setup: Setup, world: World, draw: Draw) -> Setup:
+        few = max(6, round(draw.between(0.005, 0.012) * 0.6 * len(world)))
+        return setup.but(train_positives=few, batch_size=draw.whole(16, 64))
+
+    def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
+        return setup.but(queue_size=0)
+
+
+KIND = QuantileUnresolved()

@@ -1,0 +1,32 @@
+"""A sampler that enriches positives, of which the quantile knows nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from imbalance_doctor.lab.base import Draw, Kind, Setup
+from imbalance_doctor.lab.training import Training
+from imbalance_doctor.lab.worlds import World
+
+
+class SamplerEnriched(Kind):
+    """A sampler enriches batches while the review share is that of the deployment.
+
+    It is then far below the prevalence of the pool.
+    """
+
+    what = "Batches with 20 to 50 percent of positives, the quantile for the natural share"
+    causes = ("quantile-below-prevalence",)
+    of = "recall-at-quantile"
+
+    def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
+        quantile = min(0.5, setup.times_prevalence * world.prevalence)
+        return setup.but(quantile=quantile, severity=draw.between(0.2, 0.5))
+
+    def chosen(self, rows: np.ndarray, step: int, training: Training) -> np.ndarray:
+        wanted = round(training.setup.severity * len(rows))
+        positives = np.flatnonzero(training.y.numpy() == 1)
+        return np.concatenate([positives[rows[:wanted] % len(positives)], rows[wanted:]])
+
+
+KIND = SamplerEnriched()
