@@ -146,6 +146,10 @@ class Trace:
         "training loss at last minus what the lesser average precision leaves to 1",
         needs=("log.loss", "log.average_precision"),
     )
+    loss_excess_training: float | None = described(
+        "training loss at last minus what the average precision on training rows leaves to 1",
+        needs=("log.loss", "log.average_precision"),
+    )
     loss_fall_total: float | None = described(
         "fall of the training loss over the main phase, over its start", needs=("log.loss",)
     )
@@ -292,6 +296,7 @@ _SEEN: Mapping[str, tuple[str, ...]] = {
     "loss": ("loss",),
     "loss_fall": ("loss",),
     "loss_excess": ("loss",),
+    "loss_excess_training": ("loss",),
     "zero_share": ("loss_zero_share", "loss"),
     "threshold_noise": ("threshold",),
     "pool_positives": ("pool_positives",),
@@ -513,13 +518,15 @@ def _levels(rows: Rows, prevalence: float | None) -> dict[str, Any]:
         prior = -prevalence * math.log(prevalence) - (1 - prevalence) * math.log(1 - prevalence)
         found["loss_over_prior"] = ratio(found["loss"], prior)
         found |= _at_chance(rows, series, prevalence)
-    precision = [
-        level
+    precision = {
+        phase: level
         for phase in ("train", "val")
         if (s := rows.log.get("average_precision", phase)) and (level := last(s.values)) is not None
-    ]
+    }
     if precision and found["loss"] is not None:
-        found["loss_excess"] = found["loss"] - 1 + min(precision)
+        found["loss_excess"] = found["loss"] - 1 + min(precision.values())
+        if "train" in precision:
+            found["loss_excess_training"] = found["loss"] - 1 + precision["train"]
     return found
 
 

@@ -254,6 +254,12 @@ def test_the_excess_is_measured_from_the_lesser_average_precision():
     assert trace("loss_excess", loss=0.8) is None
 
 
+def test_the_excess_above_the_training_rows_needs_their_average_precision():
+    found = trace("loss_excess_training", loss=0.8, average_precision=0.4, train__average_precision=0.5)
+    assert found == pytest.approx(0.3)
+    assert trace("loss_excess_training", loss=0.8, average_precision=0.4) is None
+
+
 def test_loss_over_the_entropy_of_the_prior():
     prior = -(0.1 * math.log(0.1) + 0.9 * math.log(0.9))
     assert trace("loss_over_prior", loss=2 * prior, prevalence=0.1) == pytest.approx(2)
