@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +12,7 @@ from imbalance_doctor.errors import InputError
 from imbalance_doctor.lab import remedies
 from imbalance_doctor.lab.base import Kind, faults, find, healthy
 from imbalance_doctor.lab.diagnosis import Answer, answers, figures, measured_rules
-from imbalance_doctor.lab.results import About
+from imbalance_doctor.lab.results import About, store_figures
 from imbalance_doctor.lab.runs import Job, Progress, silent
 from imbalance_doctor.lab.worlds import HELD_OUT, MADE_UP, world_named
 
@@ -109,8 +107,4 @@ def score(
 
 def store_rules(said: Sequence[Answer], rules: Sequence[Rule], about: About, path: Path) -> None:
     """Write each rule's measured figures beside the rules."""
-    document = {
-        "about": {**asdict(about), "versions": dict(about.versions), "runs": len(said)},
-        "rules": measured_rules(said, rules),
-    }
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    store_figures(measured_rules(said, rules), about, runs=len(said), path=path)

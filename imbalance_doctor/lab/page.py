@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from imbalance_doctor.engine.loader import Rule
 from imbalance_doctor.engine.rulebook import load_rules
@@ -78,7 +79,7 @@ def render(
 
 def readme_table(results: Results) -> str:
     """Return the figures beside their targets as Markdown, with date, seed and versions of each part."""
-    rows = [list(map(escape, row)) for row in _targets(results)]
+    rows = [list(map(escape, row)) for row in _rows(TARGETS, results)]
     claims = _verdicts(results)
     blocks = [markdown_table(("figure", "target", "measured", ""), rows)]
     if claims:
@@ -96,7 +97,10 @@ def _tables(results: Results, rules: Iterable[Rule], *, verbose: bool) -> list[_
     rules = list(rules)
     figured = sum(rule.figures is not None for rule in rules)
     worse = worse_than_claimed(rules)
-    tables = [_Table("Targets", _when(results), ("figure", "target", "measured", ""), _targets(results))]
+    targets = [t for t in TARGETS if not results.parts or t.part in results.parts]
+    tables = [
+        _Table("Targets", _when(results), ("figure", "target", "measured", ""), _rows(targets, results))
+    ]
     if results.diagnosis is not None:
         figures = results.diagnosis.figures
         runs = f"{figures['faulty_runs']:,} harmed runs, {figures['clean_runs']:,} healthy or unharmed"
@@ -107,7 +111,7 @@ def _tables(results: Results, rules: Iterable[Rule], *, verbose: bool) -> list[_
         ]
         tables.append(_Table("Diagnosis by cause", runs, columns, rows))
     if results.advice is not None:
-        tables.append(_advice(results))
+        tables += [_advice(results.advice.figures), *_always(results.advice.figures)]
     if figured:
         note = f"{plural(len(worse), 'rule')} of the {figured:,} measured ones"
         tables.append(_Table("Rules that measure worse than their claim", note, ("rule", "measured"), worse))
@@ -126,8 +130,8 @@ def _when(results: Results) -> str:
     return "; ".join(f"{listed(names)}: {about}" for about, names in groups.items()).capitalize()
 
 
-def _targets(results: Results) -> list[tuple[str, str, str, str]]:
-    return [(t.what, _wanted(t), _measured(t, results), _REACHED[t.met(results)]) for t in TARGETS]
+def _rows(targets: Iterable[Target], results: Results) -> list[tuple[str, str, str, str]]:
+    return [(t.what, _wanted(t), _measured(t, results), _REACHED[t.met(results)]) for t in targets]
 
 
 def _wanted(target: Target) -> str:
@@ -150,10 +154,9 @@ def _amount(target: Target, value: float) -> str:
     return f"{number(round(100 * value, 1))} %" if target.share else number(value)
 
 
-def _advice(results: Results) -> _Table:
-    assert results.advice is not None  # noqa: S101  the caller looked
+def _advice(figures: Mapping[str, Any]) -> _Table:
     rows = []
-    for name, row in results.advice.figures["by_dataset"].items():
+    for name, row in figures["by_dataset"].items():
         low, high = row.get("low"), row.get("high")
         ends = f" ({number(low)} to {number(high)})" if low is not None and high is not None else ""
         said = [
@@ -164,6 +167,18 @@ def _advice(results: Results) -> _Table:
     columns = ("data", "metric", "chosen", "regret", "best", "stated gain", "came")
     note = f"regret: how much better the best of the fixed choices is; {plural(len(rows), 'data set')}"
     return _Table("Advice by data set", note, columns, rows)
+
+
+def _always(figures: Mapping[str, Any]) -> list[_Table]:
+    """Compare the advice with always taking one choice, where that was measured."""
+    always, against = figures.get("always", {}), figures.get("against", {})
+    rows = []
+    for name, regret in always.items():
+        found = against.get(name)
+        won = f"{found['wins']}, {found['ties']}, {found['losses']}" if found else ""
+        rows.append((f"always {name}", number(regret["mean_regret"]), number(regret["worst_regret"]), won))
+    columns = ("choice", "mean regret", "worst", "advice wins, ties, loses")
+    return [_Table("Against fixed choices", "", columns, rows)] if rows else []
 
 
 def _verdicts(results: Results) -> str:

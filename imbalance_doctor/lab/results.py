@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from imbalance_doctor import __version__
-from imbalance_doctor.engine.figures import FILE_NAME, Measured
-from imbalance_doctor.engine.loader import builtin_root
+from imbalance_doctor.engine.figures import Measured
 from imbalance_doctor.errors import InputError, did_you_mean
 
 __all__ = ["PATH", "TARGETS", "About", "Part", "Results", "Target", "store", "store_figures"]
@@ -221,9 +220,7 @@ def store(name: Name, figures: Any, about: About, path: Path = PATH) -> Results:
     return results
 
 
-def store_figures(
-    rules: Mapping[str, Mapping[str, int]], about: About, *, runs: int, path: Path | None = None
-) -> Measured:
+def store_figures(rules: Mapping[str, Mapping[str, int]], about: About, *, runs: int, path: Path) -> Measured:
     """Write the figures of rules beside them, for `engine.figures` to read.
 
     Parameters
@@ -233,7 +230,7 @@ def store_figures(
     runs
         Labelled runs they were counted on.
     path
-        None for ``measured.json`` of the built-in rules.
+        ``measured.json`` in the directory of the rules.
 
     Raises
     ------
@@ -245,7 +242,7 @@ def store_figures(
     lines = [f"{json.dumps(rule)}: {json.dumps(counts)}" for rule, counts in document["rules"].items()]
     body = ",\n  ".join(lines)  # a line for each rule, so that a difference shows which one changed
     text = f'{{"about": {json.dumps(document["about"])},\n "rules": {{\n  {body}\n }}}}\n'
-    (path or builtin_root() / FILE_NAME).write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return measured
 
 
@@ -274,6 +271,11 @@ class Target:
     least: float | None = None
     most: float | None = None
     share: bool = True
+
+    @property
+    def part(self) -> str:
+        """The part that it is about."""
+        return self.figure.partition(".")[0]
 
     def value(self, results: Results, end: str = "") -> float | None:
         """Return the figure, or an end of its interval (``_low``, ``_high``); None where it is not known."""
@@ -380,9 +382,7 @@ def _check_advice(figures: Any) -> None:
     known = _table(figures, "figures", (*_REGRETS, "interval_coverage", "by_dataset"))
     for name in _REGRETS:
         _number(known, "figures", name)
-    share = known["interval_coverage"]
-    if not _is_number(share) or not 0 <= share <= 1:
-        raise ValueError(f"figures.interval_coverage: expected a share from 0 to 1, but got {_said(share)}")
+    _shares(known, "figures", ("interval_coverage",))
     for name, row in _table(known["by_dataset"], "figures.by_dataset").items():
         where = f"figures.by_dataset.{name}"
         _number(_table(row, where, ("regret",)), where, "regret")

@@ -331,6 +331,27 @@ def test_what_was_not_measured_is_said_and_nothing_else():
     assert "by cause" not in page
 
 
+@pytest.mark.parametrize("part", ["diagnosis", "advice"])
+def test_only_targets_of_what_was_measured_are_shown(results, part):
+    other = {"diagnosis": "advice", "advice": "diagnosis"}[part]
+    page = words(render(replace(results, **{other: None}), rules=(), width=200))
+    for target in TARGETS:
+        assert (target.what in page) is (target.part == part)
+    assert "not measured" not in page.replace("1 not measured", "")
+
+
+def test_the_advice_is_compared_with_fixed_choices(results, path):
+    always = {
+        "bce": {"mean_regret": 0.0213, "worst_regret": 0.21},
+        "focal": {"mean_regret": 1, "worst_regret": 2},
+    }
+    more = {"always": always, "against": {"bce": {"wins": 7, "ties": 19, "losses": 2}}}
+    page = words(render(store("advice", {**ADVICE, **more}, ABOUT, path), rules=(), width=200))
+    assert "always bce 0.0213 0.21 7, 19, 2" in page
+    assert "always focal 1 2" in page
+    assert "always" not in render(results, rules=())
+
+
 def test_formats_are_checked(results):
     with pytest.raises(InputError, match="--format"):
         render(results, format="html")
