@@ -205,13 +205,14 @@ _METRICS: tuple[tuple[str, bool, int, str], ...] = (
     ("gradient_norm", False, 0, """
      grad norm, gradnorm, gnorm, gradient norm, grad norm total, total grad norm, grads norm, grad 2 0
      norm total, grad 2 norm total, global grad norm, global gradient norm, norm grad, grad 2 0 norm,
-     grad 2 norm, gradients norm
+     grad 2 norm, gradients norm, total norm
     """),
     ("learning_rate", False, 0, """
      lr, learning rate, learningrate, lr0, base lr, lrate, lr 0, lr pg0, learning rate group 0, lr
      group 0
     """),
 )  # fmt: skip
+_OPTIMISERS = _words("adam w nadam radam sgd rmsprop rm sprop adagrad lion")  # as capitals cut them
 _AVERAGES = {"macro": 1, "mac": 1, "weighted": 2, "micro": 3, "mic": 3, "ema": STAND_IN}
 _BY_WORDS = {
     tuple(words.split()): (name, complement, order)
@@ -227,12 +228,19 @@ _WHOLE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, name in (
         (r"loss_mean\d*", "loss_mean"),
         (r"loss_std\d*", "loss_std"),
-        (r"loss_zero_(?:frac|share|fraction)\d*", "loss_zero_share"),
+        (r"(?:loss_zero|zero_loss)_(?:frac|share|fraction)\d*", "loss_zero_share"),
         (r"grad(?:ient)?(?:_norm)?_max\d*|max_grad(?:ient)?_norm_seen", "gradient_norm_max"),
         (r"grad(?:ient)?(?:_norm)?_med(?:ian)?\d*", "gradient_norm_median"),
-        (r"pos(?:itives)?_(?:in|per)_batch|batch_(?:pos|positives|n_pos)", "positives_in_batch"),
         (
-            r"batch_(?:no_?pos(?:itives)?_(?:frac|share)|without_positives_share)",
+            r"(?:n(?:um)?_)?pos(?:itives)?_(?:(?:in|per)_)?batch|batch_(?:n(?:um)?_)?pos(?:itives)?",
+            "positives_in_batch",
+        ),
+        (
+            r"(?:batch_no_?pos(?:itives)?|no_?pos(?:itives)?_batch(?:es)?)_(?:frac|share)",
+            "batch_without_positives_share",
+        ),
+        (
+            r"batch_without_positives_share",
             "batch_without_positives_share",
         ),
         (r"(?:pos|positive)_(?:rate|share|frac|fraction|ratio)|prevalence|base_rate", "prevalence"),
@@ -240,22 +248,23 @@ _WHOLE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"(?:pred(?:icted)?_pos(?:itives?)?|pos(?:itive)?_pred(?:iction)?s?)_(?:frac|rate|share|ratio)",
             "predicted_positive_share",
         ),
+        (r"(?:frac(?:tion)?|share)_pred(?:icted)?_pos(?:itives?)?", "predicted_positive_share"),
         (r"(?:score|logit)s?_mean", "score_mean"),
         (r"(?:score|logit)s?_mean_neg(?:ative)?s?|neg_(?:score|logit)s?_mean", "score_mean_negative"),
         (r"(?:score|logit)s?_mean_pos(?:itive)?s?|pos_(?:score|logit)s?_mean", "score_mean_positive"),
         (r"(?:score|logit)s?_std", "score_std"),
-        (r"(?:score|logit)s?_(?:abs_?max|max_?abs)", "score_absmax"),
+        (r"(?:score|logit)s?_(?:abs_?max|max_?abs)|max_?abs_(?:score|logit)s?", "score_absmax"),
         (r"phase|stage", "stage"),
-        (r"main_weight|blend_weight", "main_weight"),
+        (r"main_(?:loss_)?weight|blend_weight", "main_weight"),
         (r"temperature|tau|temp", "temperature"),
         (r"tau_eff(?:ective)?", "tau_eff"),
         (r"threshold|score_threshold", "threshold"),
         (r"pool_size|pool_rows", "pool_size"),
-        (r"pool_pos(?:itives)?", "pool_positives"),
+        (r"pool_(?:n(?:um)?_)?pos(?:itives)?|(?:n(?:um)?_)?pos(?:itives)?_(?:in_)?pool", "pool_positives"),
         (r"queue_(?:fill|size|rows|len)", "queue_fill"),
-        (r"queue_pos(?:itives)?", "queue_positives"),
-        (r"queue_score_mean", "queue_score_mean"),
-        (r"queue_score_std", "queue_score_std"),
+        (r"queue_(?:n(?:um)?_)?pos(?:itives)?|(?:n(?:um)?_)?pos(?:itives)?_(?:in_)?queue", "queue_positives"),
+        (r"queue_(?:(?:score|logit)s?_)?mean", "queue_score_mean"),
+        (r"queue_(?:(?:score|logit)s?_)?std", "queue_score_std"),
         (r"queue_age", "queue_age"),
         (r"band_neg(?:ative)?s?(?:_count)?", "band_neg_count"),
         (r"grad_pos(?:itives)?(?:_count)?", "grad_pos_count"),
@@ -555,7 +564,7 @@ def _metric(words: Words) -> Named | None:
     if averages:
         order += _AVERAGES[averages[0]]
     if name == "learning_rate":
-        left = [word for word in left if word[0] not in {"x", "0", "pg"}]
+        left = [word for word in left if word[0] not in {"x", "0", "pg"} | _OPTIMISERS]
     # "acc/test_recall/3": the folder says what kind of thing it is
     known = _FILLERS | _AVERAGES.keys()
     rest = [own for low, own in left if low not in known and (low,) not in _BY_WORDS]

@@ -488,7 +488,7 @@ class Rows:
             value = row[key]
             if role == "total":
                 self._hint(total_of(key), number(value))
-            elif role == "phase" and isinstance(value, str):
+            elif role == "phase" and isinstance(value, str) and number(value) is None:  # 2 is a stage
                 if normal(value) in _CONFIG_TYPES:
                     return None
                 phase = phase or phase_of(value)

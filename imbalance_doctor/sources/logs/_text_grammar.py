@@ -223,6 +223,7 @@ _METRIC = re.compile(
 )
 _SETTINGS = re.compile(
     r"\b(?:Namespace|\w*Config|TrainingArguments|Arguments|Trainer|Sequential|ModuleList|Parameter Group \d+|AdamW?|SGD)\("
+    r"|\b(?:hyper-?parameters?|args|arguments|config(?:uration)?|options|settings)\s{0,3}[:=]\s{0,3}\{"
     r"|^\s{0,12}\(\w+\): \w+\(|^\W*(?:hyper-?parameters?|args|arguments|config(?:uration)?|options|settings)\W",
     re.IGNORECASE,
 )

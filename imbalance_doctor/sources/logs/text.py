@@ -651,6 +651,8 @@ class TextFollower:
         if bar is not None and bar.total == total:
             again = at == bar.at and (bar.number == number or steps)
             if at > bar.at or again:
+                if self._bars < _FEW_BARS and not bar.seen:
+                    bar.redraws.append((bar.line, bar.number, bar.at))
                 bar.shape, bar.line, bar.number, bar.at = shape, line, number, at
                 if self._bars < _FEW_BARS:
                     bar.seen += 1

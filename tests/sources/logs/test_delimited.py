@@ -373,3 +373,12 @@ def test_long_lines_and_open_quotes_cost_no_memory(tmp_path):
 
 def test_damage_is_survived(tmp_path):
     assert t.survive(Delimited, tmp_path, KERAS * 4, 400) > 200
+
+
+def test_a_stage_in_numbers_is_measured_and_one_in_words_is_a_phase(tmp_path):
+    rows = "".join(f"{i},{0 if i < 3 else 2},0.{9 - i}\n" for i in range(6))
+    parsed = Delimited.read(t.log_file(t.write(tmp_path, "step,phase,loss\n" + rows, "log.csv")), Options())
+    assert [r.values["phase"] for r in parsed.records] == [0, 0, 0, 2, 2, 2]
+    rows = "".join(f"{i},{'val' if i % 2 else 'train'},0.{9 - i}\n" for i in range(6))
+    parsed = Delimited.read(t.log_file(t.write(tmp_path, "step,phase,loss\n" + rows, "log.csv")), Options())
+    assert [r.phase for r in parsed.records] == ["train", "val"] * 3

@@ -98,7 +98,8 @@ UNDERSTOOD = {
     "Current learning rate": "learning_rate",
     "x/lr0": "learning_rate",
     "lr/pg1": "learning_rate [1]",
-    "lr-Adam": "learning_rate [Adam]",
+    "lr-Adam": "learning_rate",
+    "lr-AdamW/pg2": "learning_rate [2]",
     "gnorm": "gradient_norm",
     "optim/total_grad_norm": "gradient_norm",
     "grad_2.0_norm_total": "gradient_norm",
@@ -117,6 +118,16 @@ UNDERSTOOD = {
     "queue_score_std": "queue_score_std",
     "band_neg_count": "band_neg_count",
     "rank_loss_max": "rank_loss_max",
+    "zero_loss_frac": "loss_zero_share",
+    "num_pos_in_batch": "positives_in_batch",
+    "no_pos_batch_frac": "batch_without_positives_share",
+    "val_frac_pred_pos": "val predicted_positive_share",
+    "max_abs_logit": "score_absmax",
+    "main_loss_weight": "main_weight",
+    "num_pos_pool": "pool_positives",
+    "positives_in_queue": "queue_positives",
+    "queue_logit_std": "queue_score_std",
+    "total_norm": "gradient_norm",
 }
 ERRORS = {"test-error": "test accuracy", "top1_err": "accuracy", "class_error": "accuracy", "fnr": "recall"}
 REFUSED = (

@@ -314,7 +314,7 @@ def test_bars_without_name_or_newline():
 def test_the_redraws_are_the_series_where_there_is_but_one_bar():
     log = "".join(f"\rTraining: {i:3d}%|##| {i}/100 [00:00<00:01, loss={i}.5]" for i in range(1, 101)) + "\n"
     records, follower = follow(log)
-    assert [(r.step, r.values["loss"]) for r in records] == [(i, i + 0.5) for i in range(2, 101)]
+    assert [(r.step, r.values["loss"]) for r in records] == [(i, i + 0.5) for i in range(1, 101)]
     assert [t.keys for t in follower.templates()] == [("loss",)]
 
 
@@ -703,3 +703,10 @@ def test_what_is_written_is_read(dialect, rows):
     for epoch, row in enumerate(rows, start=1):
         for key, value in zip(("loss", "val_auc", "score"), row, strict=True):
             assert found[epoch][key] == pytest.approx(value, rel=1e-12, nan_ok=True), (epoch, key)
+
+
+def test_settings_after_a_time_are_no_measurement():
+    log = "2026-01-05 09:00:00,000 - INFO - config: {'learning_rate': 0.003, 'loss': 'bce'}\n"
+    log += "".join(f"2026-01-05 09:00:0{i},000 - INFO - step {i} | learning_rate: 0.1\n" for i in range(1, 5))
+    records, _ = follow(log)
+    assert [r.values for r in records] == [{"learning_rate": 0.1}] * 4
