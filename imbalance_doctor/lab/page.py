@@ -21,6 +21,14 @@ from imbalance_doctor.report.json import dump
 __all__ = ["readme_table", "render", "worse_than_claimed"]
 
 _UNKNOWN = "not measured"
+_FURTHER = {
+    "false_alarms_on_healthy": "false alarms on healthy runs",
+    "noted_on_healthy": "healthy runs with any finding, notes included",
+    "cannot_tell": "verdict 'cannot tell'",
+    "evidence_on_time": "steps named for the right cause hold its onset",
+    "recovered": "named remedies that gave back half of the harm",
+}
+"""Shares beside the targets, which were measured or not."""
 _REACHED = {True: "met", False: "missed", None: ""}
 
 
@@ -109,6 +117,9 @@ def _tables(results: Results, rules: Iterable[Rule], *, verbose: bool) -> list[_
             (name, f"{n['runs']:,}", *(counted((n[k], n["runs"])) for k in ("detected", "top1", "top3")))
             for name, n in figures["by_cause"].items()
         ]
+        known = {**figures, **figures.get("remedies", {})}
+        further = [(what, counted(of)) for key, what in _FURTHER.items() if (of := known.get(f"{key}_of"))]
+        tables += [_Table("Beside the targets", "", ("figure", "measured"), further)] if further else []
         tables.append(_Table("Diagnosis by cause", runs, columns, rows))
     if results.advice is not None:
         tables += [_advice(results.advice.figures), *_always(results.advice.figures)]

@@ -340,6 +340,14 @@ def test_only_targets_of_what_was_measured_are_shown(results, part):
     assert "not measured" not in page.replace("1 not measured", "")
 
 
+def test_what_else_was_counted_is_shown(path):
+    more = {**share("evidence_on_time", 70, 84), "remedies": share("recovered", 9, 16)}
+    page = words(render(store("diagnosis", {**DIAGNOSIS, **more}, ABOUT, path), rules=(), width=200))
+    assert "steps named for the right cause hold its onset 70 of 84 (74-90 %)" in page
+    assert "named remedies that gave back half of the harm 9 of 16 (33-77 %)" in page
+    assert "on healthy runs" not in page
+
+
 def test_the_advice_is_compared_with_fixed_choices(results, path):
     always = {
         "bce": {"mean_regret": 0.0213, "worst_regret": 0.21},
