@@ -131,6 +131,25 @@ class Training:
         needs=(*_LOSS, "log.accuracy"),
     )
 
+    validation_loss_left: float | None = described(
+        "level of the validation loss at the end over that at the start, where both are positive", needs=_LOSS
+    )
+    validation_loss_tau: float | None = described(
+        "how steadily the validation loss rises: Kendall's rank correlation with time, -1 where it falls "
+        "throughout",
+        needs=_LOSS,
+    )
+    validation_loss_straightness: float | None = described(
+        "fall of the validation loss in the last third over a third of its whole fall, where it fell: 1 for "
+        "a straight line, 0 for a plateau",
+        needs=_LOSS,
+    )
+    validation_loss_step_up: float | None = described(
+        "largest share of the validation loss's rise after its lowest level that happens in one step of its "
+        "course",
+        unit="share",
+        needs=_LOSS,
+    )
     validation_loss_rise: float | None = described(
         "rise of the validation loss from its lowest level to its end, over the lowest, where positive",
         needs=_LOSS,
@@ -151,6 +170,20 @@ class Training:
     validation_loss_end: float | None = described("level of the validation loss at the end", needs=_LOSS)
     validation_log_loss_end: float | None = described(
         "level at the end of a validation loss that is logged as log loss", unit="nats", needs=("log.bce",)
+    )
+    validation_log_loss_start: float | None = described(
+        "its level at the start", unit="nats", needs=("log.bce",)
+    )
+    loss_over_validation: float | None = described(
+        "median of the training losses over that of the validation log losses, in the first half of the run",
+        needs=("log.bce", "log.loss"),
+    )
+    validation_log_loss_peak: float | None = described(
+        "its highest single value", unit="nats", needs=("log.bce",)
+    )
+    prior_loss_ratio: float | None = described(
+        "its level at the end over the log loss of always answering the prevalence",
+        needs=("log.bce", "log.prevalence"),
     )
     validation_loss_bad_share: float | None = described(
         "share of the validation losses that are not finite", unit="share", needs=_LOSS
@@ -198,8 +231,15 @@ class Training:
     metric_drop_trend: float | None = described(
         "trend after its highest level, in deviations of a curve without one", needs=_METRIC
     )
+    loss_left_since_metric_best: float | None = described(
+        "training loss at the end over that at the highest level of the metric, where both are positive",
+        needs=(*_LOSS, *_METRIC),
+    )
     metric_late_trend: float | None = described(
         "trend in the last third, in deviations of a curve without one", needs=_METRIC
+    )
+    metric_late_gain: float | None = described(
+        "level at the end minus level at two thirds of the run", needs=_METRIC
     )
     metric_gain: float | None = described("level at the end minus level at the start", needs=_METRIC)
     metric_gain_bars: float | None = described("the same in bars", needs=_METRIC)
@@ -214,6 +254,9 @@ class Training:
     )
     metric_repeats: float | None = described(
         "share of its values that equal the commonest one", unit="share", needs=_METRIC
+    )
+    metric_late_repeats: float | None = described(
+        "share of the values of its later half that equal the commonest of them", needs=_METRIC
     )
     roc_auc_end: float | None = described(
         "level of the validation ROC AUC at the end", needs=("log.roc_auc",)
@@ -299,9 +342,11 @@ class Training:
         if loss is not None:
             _losses(noted, loss, log.get("gradient_norm"))
             _witnesses(noted, log, loss)
+        labelled = facts.value("labels.prevalence")
         if metric is not None:
-            _metric(noted, log, metric, facts.value("labels.prevalence"))
-        _validation_loss(noted, log, loss, metric)
+            _metric(noted, log, metric, labelled)
+            _since_best(noted, loss, metric)
+        _validation_loss(noted, log, loss, metric, labelled)
         _constant_answers(noted, log)
         _classes(noted, log)
         _optimiser(noted, log)
@@ -496,7 +541,8 @@ def _metric(noted: Noted, log: TrainingLog, metric: Series, labelled: float | No
         metric=metric.key,
         metric_kind=metric.name,
         metric_points=len(metric),
-        metric_repeats=_repeats(metric),
+        metric_repeats=_repeats(metric.values),
+        metric_late_repeats=_repeats(_curves.part(metric.values, 0.5)),
     )
     course = _curves.course(metric)
     if course is None:
@@ -507,6 +553,7 @@ def _metric(noted: Noted, log: TrainingLog, metric: Series, labelled: float | No
         whole,
         metric_start=course.start,
         metric_end=course.end,
+        metric_late_gain=course.end - float(course.level[round((len(course.level) - 1) * 2 / 3)]),
         metric_gain=course.end - course.start,
         metric_gain_bars=ratio(course.end - course.start, bar),
         metric_settled_at=_settled_at(course, bar),
@@ -549,8 +596,27 @@ def _metric(noted: Noted, log: TrainingLog, metric: Series, labelled: float | No
             roc_auc_end=ranked.end,
             roc_auc_best=float(np.max(ranked.level)),
             roc_auc_late_trend=late and late.z,
-            roc_auc_repeats=_repeats(auc),
+            roc_auc_repeats=_repeats(auc.values),
         )
+
+
+def _since_best(noted: Noted, loss: Series | None, metric: Series) -> None:
+    """Note what the training loss did since the metric was best."""
+    scored = _curves.course(metric)
+    trained = None if loss is None else _curves.course(loss)
+    if loss is None or scored is None or trained is None:
+        return
+    at = int(scored.at[scored.highest])
+    then = _level_at(trained, metric.order[at : at + 1])
+    noted.put(
+        (_curves.span(loss),),
+        loss_left_since_metric_best=ratio(trained.end, then) if then is not None and then > 0 else None,
+    )
+
+
+def _early(series: Series) -> float | None:
+    """Return the median of the first half."""
+    return _curves.median(_curves.part(series.values, 0.0, 0.5))
 
 
 def _settled_at(course: _curves.Course, bar: float | None) -> float:
@@ -573,18 +639,20 @@ def _validation_positives(log: TrainingLog, *, exact: bool) -> int | None:
     return None
 
 
-def _repeats(series: Series) -> float:
+def _repeats(values: _curves.Values) -> float:
     """Return the share of the values that equal the commonest one; NaN equals nothing."""
     import numpy as np
 
-    values = _curves.finite(series.values)
-    if not len(values):
+    known = _curves.finite(values)
+    if not len(known):
         return 0.0
-    counts = np.unique(np.round(values, _DIGITS), return_counts=True)[1]
-    return float(counts.max() / len(series))
+    counts = np.unique(np.round(known, _DIGITS), return_counts=True)[1]
+    return float(counts.max() / len(values))
 
 
-def _validation_loss(noted: Noted, log: TrainingLog, loss: Series | None, metric: Series | None) -> None:
+def _validation_loss(
+    noted: Noted, log: TrainingLog, loss: Series | None, metric: Series | None, labelled: float | None
+) -> None:
     """Note how the validation loss ends, and what else happened since it was lowest."""
     import numpy as np
 
@@ -607,8 +675,17 @@ def _validation_loss(noted: Noted, log: TrainingLog, loss: Series | None, metric
             max(_curves.median(np.abs(series.values)) or 0.0, float(np.ptp(course.values)) / 4),
         ),
     )
+    start, tendency = float(course.level[0]), _curves.trend(series.values)
+    noted.put(
+        (_curves.span(series),),
+        validation_loss_left=ratio(course.end, start) if start > 0 <= course.end else None,
+        validation_loss_tau=tendency and tendency.tau,
+        validation_loss_straightness=_curves.straightness(course.level),
+    )
+    steps = np.diff(course.level[lowest:])
     noted.put(
         (_curves.span(series, at),),
+        validation_loss_step_up=ratio(float(steps.max()), rise) if len(steps) and rise > 0 else None,
         validation_loss_rise=ratio(rise, best) if best > 0 else None,
         validation_loss_rise_bars=ratio(rise, bar),
         validation_loss_rise_trend=after and after.z,
@@ -616,7 +693,15 @@ def _validation_loss(noted: Noted, log: TrainingLog, loss: Series | None, metric
         validation_loss_end=course.end,
     )
     if series.name == "bce":
-        noted.put((_curves.span(series),), validation_log_loss_end=course.end)
+        share = _prevalence(log, labelled)
+        noted.put(
+            (_curves.span(series),),
+            validation_log_loss_end=course.end,
+            validation_log_loss_start=start,
+            loss_over_validation=None if loss is None else ratio(_early(loss), _early(series)),
+            validation_log_loss_peak=float(_curves.finite(series.values).max()),
+            prior_loss_ratio=None if share is None else ratio(course.end, _entropy(share)),
+        )
     accuracy = log.get("accuracy", "val")
     right = None if accuracy is None else _curves.course(accuracy)
     if accuracy is not None and right is not None:

@@ -125,6 +125,30 @@ def test_one_place_has_no_slope():
     assert curves.slope(np.ones(3), np.arange(3.0)) is None
 
 
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=900), st.integers(1, 40))
+def test_medians_of_neighbours_by_a_loop(values, points):
+    groups = [values[i * len(values) // points : (i + 1) * len(values) // points] for i in range(points)]
+    twin = values if len(values) <= points else [statistics.median(group) for group in groups]
+    assert curves.reduced(np.array(values), points).tolist() == pytest.approx(twin)
+
+
+@given(st.lists(st.integers(-1000, 1000).map(float), min_size=4, max_size=30))
+def test_straightness_by_a_loop(values):
+    count, fall = len(values) - 1, values[0] - values[-1]
+    first = round(count * 2 / 3)
+    found = curves.straightness(np.array(values))
+    if fall <= 0:
+        assert found is None
+        return
+    steps = [values[i] - values[i + 1] for i in range(count)]
+    late = steps[first:]
+    assert found == pytest.approx(statistics.fmean(late) / statistics.fmean(steps), abs=1e-9)
+
+
+def test_straightness_needs_a_third_to_look_at():
+    assert curves.straightness(np.array([3.0, 2.0, 1.0])) is None
+
+
 @given(numbers, st.floats(0, 1e6))
 def test_settled_means_near_the_end_from_there_on(values, within):
     end = statistics.median(values[min(round(0.9 * len(values)), len(values) - 1) :])

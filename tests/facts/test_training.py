@@ -287,6 +287,60 @@ def test_the_log_loss_is_preferred_and_named():
     assert fact("validation_log_loss_end", loss) is None
 
 
+def test_how_straight_the_validation_loss_falls():
+    line, bent = np.linspace(0.7, 0.69, 40), 0.2 + 0.5 * np.exp(-np.arange(40) / 5)
+    straight = facts(curve("loss", noisy(line, 0.02)), curve("bce", line, "val"))
+    assert straight.value("training.validation_loss_straightness") == pytest.approx(1)
+    assert straight.value("training.validation_loss_tau") == pytest.approx(-1)
+    assert straight.value("training.validation_loss_left") == pytest.approx(0.69 / 0.7, abs=2e-3)
+    falling = facts(curve("loss", bent), curve("bce", bent, "val"))
+    assert falling.value("training.validation_loss_straightness") < 0.1
+    assert falling.value("training.validation_loss_tau") == pytest.approx(-1)
+    assert fact("validation_loss_straightness", curve("bce", line[::-1], "val")) is None
+
+
+def test_a_rise_of_the_validation_loss_in_one_step_or_in_many():
+    climbing, jumped = np.r_[np.ones(20), np.linspace(1, 9, 20)], np.r_[np.ones(20), np.full(20, 9.0)]
+    assert fact("validation_loss_step_up", curve("bce", climbing, "val")) < 0.2
+    assert fact("validation_loss_step_up", curve("bce", jumped, "val")) == pytest.approx(1)
+    assert fact("validation_log_loss_peak", curve("bce", jumped, "val")) == 9
+    assert fact("validation_log_loss_start", curve("bce", jumped, "val")) == 1
+    assert fact("validation_log_loss_peak", curve("loss", jumped, "val")) is None
+
+
+@pytest.mark.parametrize("share", [0.03, 0.4])
+def test_the_log_loss_over_that_of_the_prevalence(share):
+    prior = -share * math.log(share) - (1 - share) * math.log(1 - share)
+    bce = curve("bce", [2 * prior] * 12, "val")
+    counts = np.array([1000 - round(1000 * share), round(1000 * share)])
+    labelled = LabelCounts(classes=("0", "1"), counts=counts, rows=1000, positive=1)
+    assert fact("prior_loss_ratio", bce, curve("prevalence", [share] * 12, "val")) == pytest.approx(2)
+    assert facts(bce, labels=labelled).value("training.prior_loss_ratio") == pytest.approx(2)
+    assert fact("prior_loss_ratio", bce) is None
+    assert fact("prior_loss_ratio", bce, curve("prevalence", [1.0] * 12, "val")) is None
+
+
+def test_the_training_loss_beside_the_validation_log_loss():
+    bce = curve("bce", [0.4] * 20, "val")
+    assert fact("loss_over_validation", curve("loss", [0.1] * 10 + [9.0] * 10), bce) == pytest.approx(0.25)
+    assert fact("loss_over_validation", bce) is None
+
+
+def test_what_the_training_loss_did_since_the_metric_was_best():
+    metric = curve("f1", np.r_[np.linspace(0, 0.8, 20), np.linspace(0.8, 0.4, 20)], "val")
+    loss = np.r_[np.linspace(2, 1, 20), np.linspace(1, 0.5, 20)]
+    assert fact("loss_left_since_metric_best", curve("loss", loss), metric) == pytest.approx(0.5, abs=0.06)
+    assert fact("loss_left_since_metric_best", curve("loss", -loss), metric) is None
+    assert fact("loss_left_since_metric_best", metric) is None
+
+
+def test_what_the_last_third_gained():
+    assert fact("metric_late_gain", curve("f1", np.linspace(0, 0.6, 61), "val")) == pytest.approx(
+        0.2, abs=0.03
+    )
+    assert fact("metric_late_gain", curve("f1", [0.1] * 20 + [0.6] * 40, "val")) == 0
+
+
 def test_how_far_the_metric_fell_from_its_best():
     values = noisy(np.r_[np.linspace(0.3, 0.9, 30), np.linspace(0.9, 0.6, 30)], 0.002)
     found = facts(curve("average_precision", values, "val"), curve("prevalence", [0.1] * 60, "val"))
@@ -341,6 +395,12 @@ def test_no_share_of_what_was_never_above_chance():
 def test_repeated_values():
     assert fact("metric_repeats", curve("accuracy", [0.8, 0.8, 0.8, 0.5, NAN], "val")) == 0.6
     assert fact("metric_repeats", curve("accuracy", [NAN, NAN], "val")) == 0
+
+
+def test_repeated_values_of_the_later_half():
+    late = curve("f1", list(np.linspace(0.1, 0.4, 10)) + [0.35] * 9 + [0.31], "val")
+    assert fact("metric_late_repeats", late) == 0.9
+    assert fact("metric_repeats", late) == 0.45
 
 
 def test_roc_auc_beside_another_metric():
@@ -520,6 +580,7 @@ def test_every_fact_can_be_measured():
             for phase in ("train", "val")
         ),
         curve("roc_auc", noisy(1 - valley, 0.001), "val"),
+        curve("prevalence", [0.1] * length, "val"),
         curve("recall", np.arange(length) / 67, "val"),
         curve("precision", [0.0] * length, "val"),
         *(curve("recall", [0.1] * length, "val", p) for p in "ab"),
