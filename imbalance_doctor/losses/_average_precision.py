@@ -25,11 +25,14 @@ import torch
 from torch import Tensor
 
 from imbalance_doctor.losses import _average_precision_host, _grid
+from imbalance_doctor.losses._compiled import in_turns, kernels
 
 __all__ = ["ENGINES", "HOST_ENGINES", "Ranked", "small", "solve"]
 
 _SMALL_PAIRS = 131_072
+_COMPILED_NS = 0.7
 _WINDOW_NS = 80.0
+_TOGETHER = 8
 _BLOCK = 65_536
 _MAX_BLOCK = 98_304
 
@@ -148,6 +151,10 @@ class Ranked:
     @property
     def on_host(self) -> bool:
         return self.scores.device.type == "cpu"
+
+    @property
+    def compiled(self) -> bool:
+        return self.on_host and kernels("pairs") is not None
 
     @property
     def live(self) -> int:
@@ -285,11 +292,19 @@ def solve(
         gradient[c] = torch.nan
         weight[c] = 1.0
     engines = engines or (HOST_ENGINES if pool.on_host else ENGINES)
-    for task in _plan(pool, [c for c in usable if c not in poisoned], method):
+
+    def run(task: _Task) -> None:
         answer = engines[task.method](pool, task)
         index = weight.new_tensor(task.classes, dtype=torch.int64)
         precision.index_copy_(0, index, answer[0])
         weight.index_copy_(0, index, answer[1])
+
+    tasks = _plan(pool, [c for c in usable if c not in poisoned], method)
+    if pool.compiled:
+        in_turns(run, tasks)
+    else:
+        for task in tasks:
+            run(task)
     if pool.frozen is not None:
         gradient.masked_fill_(pool.frozen[:, : pool.live], 0.0)
     valid = weight > 0
@@ -319,10 +334,11 @@ def _plan(pool: Ranked, classes: list[int], method: _grid.Method) -> list[_Task]
     for c in classes:
         span = pool.span(c)
         spline = _grid.spline_for(pool.gradient.dtype, pool.rows, span)
-        pairs_ns = _grid.DENSE_NS * pool.count[c] * pool.rows
+        pairs_ns = pool.count[c] * pool.rows * (_COMPILED_NS if pool.compiled else _grid.DENSE_NS)
         reach = spline.cut * spline.kappa + 2 * spline.order
         far = not span * spline.kappa <= 8 * pool.rows + _grid.CHUNK
-        least = _grid.grid_ns(pool.rows, 0 if far else int(span * spline.kappa) + reach)
+        nodes = 0 if far else int(span * spline.kappa) + reach
+        least = _compiled_ns(pool.rows, nodes) if pool.compiled else _grid.grid_ns(pool.rows, nodes)
         if method == "dense" or (method == "auto" and pairs_ns <= least):
             dense.append(c)
         elif method == "window":
@@ -340,6 +356,11 @@ def _plan(pool: Ranked, classes: list[int], method: _grid.Method) -> list[_Task]
     return tasks + _dense_tasks(pool, dense)
 
 
+def _compiled_ns(points: int, nodes: int) -> float:
+    """Estimate what :func:`_grid.grid_ns` does, for compiled loops."""
+    return 14.0 * points + 50.0 * nodes + 60_000.0
+
+
 def _grid_tasks(pool: Ranked, members: list[tuple[int, int]], spline: _grid.Spline) -> list[_Task]:
     """Group classes that need like lengths, in their order where all do."""
     tasks: list[_Task] = []
@@ -350,6 +371,7 @@ def _grid_tasks(pool: Ranked, members: list[tuple[int, int]], spline: _grid.Spli
         ranked = [(nodes, c) for nodes, c in ranked if nodes <= longest / 1.5]
         length = _grid.fft_length(longest)
         block = _average_precision_host.NODES if pool.on_host else _BLOCK
+        block *= _TOGETHER if pool.compiled else 1
         each = max(1, block // max(length, pool.rows))
         tasks += [
             _Task(method="grid", classes=like[i : i + each], length=length, spline=spline)
@@ -379,6 +401,7 @@ def _dense_tasks(pool: Ranked, classes: list[int]) -> list[_Task]:
     """Group classes of like size, since a block is as tall as its largest class."""
     pairs = sum(pool.count[c] for c in classes) * pool.rows
     block = _average_precision_host.PAIRS if pool.on_host else min(max(_BLOCK // 2, pairs // 2), _MAX_BLOCK)
+    block *= _TOGETHER if pool.compiled else 1
     groups: list[list[int]] = []
     for c in sorted(classes, key=pool.count.__getitem__):
         most = pool.count[c]

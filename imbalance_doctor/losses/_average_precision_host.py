@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 
 from imbalance_doctor.losses import _grid
+from imbalance_doctor.losses._compiled import kernels
 
 __all__ = ["NODES", "PAIRS", "Batch", "dense", "grid", "turned"]
 
@@ -181,9 +182,34 @@ def _powers(
     return x, x[owner, row], None
 
 
-@_short_buffers
 def dense(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     """Write out all pairs: average precision and weight of the positives, [G] both."""
+    compiled = kernels("pairs")
+    return _dense(batch) if compiled is None else _dense_compiled(batch, compiled)
+
+
+def _weights(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """How many rows each row stands for and its weight as a positive, written out."""
+    ones = np.ones(batch.scores.shape[1])
+    return ones if batch.mass is None else batch.mass, ones if batch.omega is None else batch.omega
+
+
+def _dense_compiled(batch: Batch, compiled: Any) -> tuple[np.ndarray, np.ndarray]:
+    scores, row, sizes, scale, _, _, gradient = batch
+    mass, omega = _weights(batch)
+    room = np.empty(3 * (scores.shape[1] + sizes.max()))
+    found = np.empty((2, sizes.size))
+    first = 0
+    for c, (count, tau) in enumerate(zip(sizes.tolist(), scale.tolist(), strict=True)):
+        found[:, c] = compiled.dense(
+            scores[c], row[first : first + count], tau, mass, omega, gradient[c], room
+        )
+        first += count
+    return found[0], found[1]
+
+
+@_short_buffers
+def _dense(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     scores, row, count, scale, mass, omega, gradient = batch
     classes, live = gradient.shape
     if classes == 1:
@@ -341,12 +367,47 @@ def _convolve(nodes: np.ndarray, spectra: np.ndarray) -> np.ndarray:
     return out
 
 
-@_short_buffers
 def grid(batch: Batch, high: np.ndarray, length: int, spline: _grid.Spline) -> tuple[np.ndarray, np.ndarray]:
     """Sum on a grid of `length` nodes for each class: average precision and weight of the positives, [G].
 
     `high`, float64 [G], holds the best score of each class.
     """
+    compiled = kernels("pairs")
+    if compiled is None:
+        return _grid_of_classes(batch, high, length, spline)
+    return _grid_compiled(batch, high, length, spline, compiled)
+
+
+def _grid_compiled(
+    batch: Batch, high: np.ndarray, length: int, spline: _grid.Spline, compiled: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    scores, row, sizes, scale, _, _, gradient = batch
+    mass, omega = _weights(batch)
+    found = np.empty((2, sizes.size))
+    order, pieces = (0,) * spline.order, _grid.pieces(spline.order)
+    spectra = _grid.spectra(length, spline, torch.device("cpu")).numpy()
+    table = np.empty((spline.order, length))
+    first = 0
+    for c, (count, tau) in enumerate(zip(sizes.tolist(), scale.tolist(), strict=True)):
+        x, at = scores[c], row[first : first + count]
+        place = float(high[c]), spline.kappa / tau
+        nodes = np.zeros((2, length))
+        compiled.spread(x, mass, place, pieces, order, table, nodes[0])
+        compiled.spread(x[at], mass[at], place, pieces, order, table, nodes[1])
+        fields = _convolve(nodes, spectra)
+        push = np.empty(count)
+        found[:, c] = compiled.terms(x, at, (mass, omega), place, pieces, order, fields, push, nodes)
+        if gradient.shape[1]:
+            fields = _convolve(nodes, spectra[1:])[0]
+            compiled.read(x, at, mass, place, pieces, order, fields, tau, push, table, gradient[c])
+        first += count
+    return found[0], found[1]
+
+
+@_short_buffers
+def _grid_of_classes(
+    batch: Batch, high: np.ndarray, length: int, spline: _grid.Spline
+) -> tuple[np.ndarray, np.ndarray]:
     scores, row, count, scale, mass, omega, gradient = batch
     classes, rows = scores.shape
     live = gradient.shape[1]
