@@ -120,6 +120,9 @@ class Merit:
     """
 
     rule: str
+    one_low, one_high
+        Between what a single data set is expected to come out, where that was measured: `low` to `high` is
+        about the mean of many.
     loss: str
     value: float
     low: float
@@ -132,6 +135,8 @@ class Merit:
     covers: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    one_low: float | None = None
+    one_high: float | None = None
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:

@@ -148,6 +148,8 @@ def _merit(rule: Rule, facts: Facts) -> Merit:
         against=claim.against,
         range=claim.range,
         message=rule.message.render(facts, rule.param_values, {}),
+        one_low=claim.one_low,
+        one_high=claim.one_high,
         covers=rule.covers,
         facts=_read(rule, facts),
     )

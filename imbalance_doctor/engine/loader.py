@@ -34,6 +34,7 @@ _SHARED_KEYS = (
     "false_alarms", "references", "examples",
 )  # fmt: skip
 _KEYS = (*_SHARED_KEYS, "severity", "applies_to", "cause", "explains", "remedy", "suggest")
+_ONE = ("one_low", "one_high")
 _SELECTION_KEYS = (*_SHARED_KEYS, "loss", "merit")
 _SHARED_REQUIRED = ("id", "title", "confidence", "when", "message", "why", "examples")
 _REQUIRED = (*_SHARED_REQUIRED, "severity", "remedy")
@@ -67,6 +68,8 @@ class MeritClaim:
     basis: Literal["measured", "documented"]
     against: str = PLAIN
     range: str = INTERVAL
+    one_low: float | None = None
+    one_high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -422,7 +425,7 @@ def _whole(node: Node, params: Mapping[str, float]) -> bool:
 def _merit(reader: _Reader, node: _yaml.Node | None) -> MeritClaim:
     body = reader.mapping(node, "merit")
     required = ("value", "low", "high", "unit", "basis")
-    reader.keys(body, (*required, "against", "range"), required, "merit")
+    reader.keys(body, (*required, "against", "range", *_ONE), required, "merit")
     get = body.values.__getitem__
     said = {
         name: reader.line(get(name), f"merit.{name}") for name in ("against", "range") if name in body.keys
@@ -448,18 +451,27 @@ def _examples(reader: _Reader, node: _yaml.Node | None, *, selection: bool) -> t
     if not items:
         reader.fail(node, "expected at least one example, but got none")
     keys = (
+    one = {name: reader.number(get(name), f"merit.{name}") for name in _ONE if name in body.keys}
         ("name", "facts", "expect", "message")
         if selection
         else ("name", "facts", "expect", "message", "suggest")
     )
     for item in items:
         body = reader.mapping(item, "an example")
+        one_low=one.get("one_low"),
+        one_high=one.get("one_high"),
         reader.keys(body, keys, ("name", "facts", "expect"), "an example")
         get = body.values.get
         name = reader.line(get("name"), "name")
         if name in {example.name for example in examples}:
             reader.fail(get("name"), f"two examples are called '{name}'")
         facts = get("facts")
+    if one and not (len(one) == len(_ONE) and one["one_low"] <= claim.value <= one["one_high"]):
+        reader.fail(
+            node,
+            "merit expected one_low <= value <= one_high, "
+            f"but got {claim.one_low}, {claim.value}, {claim.one_high}",
+        )
         if isinstance(facts, _yaml.Scalar) and facts.null:
             facts = _yaml.Mapping(facts.mark)
         expect = cast("Expect", reader.choice(get("expect"), "expect", EXPECTS))

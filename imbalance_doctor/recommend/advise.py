@@ -94,6 +94,7 @@ def recommend(rules: Sequence[Rule], run: PlannedRun, *, labels: LabelCounts | N
         choices=_choices(proposal, chosen, fixed, bench, merits),
         alternatives=_alternatives(members, merits, chosen, goal, settled, bench),
         merits=judgement.merits,
+        gain=merits.get(chosen.loss or ""),
         expected_gain=_gain(merits, chosen.loss or ""),
         assumed=(*assumed, *_assumed_settings(proposal, chosen, fixed)),
         question=most_telling_question(
@@ -295,6 +296,9 @@ def _gain(merits: Mapping[str, Merit], loss: str) -> str:
         f"{merit.value:+.3f} {merit.unit.replace('_', ' ')} against {merit.against} ({merit.basis}), "
         f"{merit.range} {merit.low:+.3f} to {merit.high:+.3f}"
     )
+    if merit.one_low is not None and merit.one_high is not None:
+        gain += f"; on a single data set {merit.one_low:+.3f} to {merit.one_high:+.3f} in nine of ten"
+        return f"{gain}. {caution('beyond_the_loss')}"
     if merit.basis != "measured" or merit.unit not in ("average_precision", "average precision"):
         return f"{gain}. {caution('beyond_the_loss')}"
     return f"{gain}. {caution('single_data_set')} {caution('beyond_the_loss')}"

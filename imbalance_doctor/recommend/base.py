@@ -63,8 +63,10 @@ class Recommendation:
         ``max_pool_size`` when feasible.
     plan
         The whole plan, which `check` reads back without a finding.
+    gain
+        What the choice of loss is worth here; None where nothing is known.
     expected_gain
-        One sentence: what the choice of loss is worth here, with its uncertainty.
+        The same in a sentence, with its uncertainty.
     code
         Code to paste, by title.
     blockers, remedies
@@ -76,6 +78,7 @@ class Recommendation:
     choices: Mapping[str, Choice] = field(default_factory=dict)
     alternatives: tuple[Alternative, ...] = ()
     merits: tuple[Merit, ...] = ()
+    gain: Merit | None = None
     expected_gain: str = ""
     assumed: tuple[str, ...] = ()
     question: Question | None = None

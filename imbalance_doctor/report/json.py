@@ -15,7 +15,8 @@
       "plan": {"loss": "smooth-ap", ...},       the whole plan, which `check` reads
       "expected_gain": "...",
       "alternatives": [{"loss", "why_not", "bytes", "plan"}],
-      "merits": [{"rule", "loss", "value", "low", "high", "unit", "basis", "message", "covers", "facts"}],
+      "merits": [{"rule", "loss", "value", "low", "high", "one_low", "one_high", "unit", "basis",
+                  "message", "covers", "facts"}],
       "question": {"fields", "text", "effect"}, or null
       "costs": {"cost.bytes_planned": 65536},
       "code": {"imbalanced_losses": "..."},     by title, the first is the one to use
@@ -296,6 +297,8 @@ def _merit(merit: Merit) -> dict[str, Any]:
         "low": merit.low,
         "high": merit.high,
         "unit": merit.unit,
+        "one_low": merit.one_low,
+        "one_high": merit.one_high,
         "basis": merit.basis,
         "message": merit.message,
         "covers": merit.covers,

@@ -393,6 +393,11 @@ def _selection():
         "merit as number",
         "{value: 0.02, low: 0.01, high: 0.03, unit: average precision, basis: measured}",
         "0.02",
+    for name, ends in {
+        "half a range": "one_low: 0",
+        "range beside its value": "one_low: 0.03, one_high: 0.04",
+    }.items():
+        yield case(name, "basis: measured", f"basis: measured, {ends}", 5, "one_low <= value <= one_high")
         5,
         "a mapping",
     )

@@ -95,6 +95,13 @@ def test_a_merit_may_say_against_what_and_what_its_range_is(write):
     ("old", "new", "read"),
     [
         ("title: A batch holds too few positives", "title: on", lambda r: r.title == "on"),
+    assert (rule.merit.one_low, rule.merit.one_high) == (None, None)
+
+
+def test_a_merit_may_say_what_a_single_data_set_shows(write):
+    text = SELECTION.replace("basis: measured", "basis: measured, one_low: -0.03, one_high: 0.02")
+    rule = read_rule(write(text, folder="selection"))
+    assert (rule.merit.one_low, rule.merit.one_high) == (-0.03, 0.02)
         ("title: A batch holds too few positives", "title: yes", lambda r: r.title == "yes"),
         ("title: A batch holds too few positives", "title: 1:30", lambda r: r.title == "1:30"),
         ("title: A batch holds too few positives", "title: 2024-01-01", lambda r: r.title == "2024-01-01"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 
 import torch
@@ -133,5 +134,12 @@ def loss_of(plan: TrainingPlan | None, prevalence: float) -> Loss:
             field: getattr(plan, field) for field in _FIELDS[plan.loss] if getattr(plan, field) is not None
         }
         ranked: nn.Module = _ARGUMENTS[plan.loss](num_classes=1, **given)
-        return lambda x, y: ranked(x, y[:, 0].long())
+
+        def cost(x: Tensor, y: Tensor) -> Tensor:
+            with warnings.catch_warnings():  # a first pool without positives is no news here
+                warnings.simplefilter("ignore", UserWarning)
+                found: Tensor = ranked(x, y[:, 0].long())
+            return found
+
+        return cost
     raise InputError(f"expected a loss that the lab trains ({', '.join(_FIELDS)}), but got {plan.loss}")

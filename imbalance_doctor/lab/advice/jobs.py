@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from imbalance_doctor.engine.base import Merit
 from imbalance_doctor.engine.loader import Rule
 from imbalance_doctor.evidence import LabelCounts, PlannedRun, TrainingPlan
 from imbalance_doctor.lab.advice.arms import BASELINE, fixed_arms, key_of, loss_of
@@ -124,7 +125,7 @@ def run_job(world: World, seed: int, rules: Sequence[Rule], folder: Path | None,
         labels=labels,
     )
     chosen = bench.run(advice.plan, rate)
-    gain = next((m for m in advice.merits if m.loss == advice.plan.loss), None)
+    gain = advice.gain
     return Job(
         world=world.name,
         seed=seed,
@@ -141,10 +142,17 @@ def run_job(world: World, seed: int, rules: Sequence[Rule], folder: Path | None,
         chosen=chosen["test"],
         plan=key_of(advice.plan),
         loss=advice.plan.loss or BASELINE,
-        stated=None if gain is None else (gain.value, gain.low, gain.high),
+        stated=None if gain is None else _stated(gain),
         final={name: run["final"] for name, run in fixed.items()},
         rates={f"{rate:g}": run["test"] for rate, run in rates.items()},
     )
+
+
+def _stated(gain: Merit) -> tuple[float, float, float]:
+    """Return the gain that was stated for a single data set, where none was for the mean of many."""
+    if gain.one_low is None or gain.one_high is None:
+        return gain.value, gain.low, gain.high
+    return gain.value, gain.one_low, gain.one_high
 
 
 class _Bench:
