@@ -7,10 +7,7 @@ from imbalance_doctor.lab.worlds import World
 
 
 class GammaTooHigh(Kind):
-    """Only the hardest rows have a gradient, so that learning stops early or follows noise.
-
-    Adam makes up for much.
-    """
+    """Only the hardest rows have a gradient, so that plain gradient descent soon stops."""
 
     what = "Focal loss with a gamma of 6 to 20"
     causes = ("gamma-too-high",)

@@ -13,7 +13,7 @@ from imbalance_doctor.lab.worlds import World
 class GammaTooHighWithNoise(Kind):
     """The hardest rows, which alone have a gradient, are those with a wrong label.
 
-    Both runs have the same wrong labels.
+    Both runs have the same wrong labels; often little is lost.
     """
 
     what = "Focal loss with a gamma of 6 to 20 where many positives are mislabelled"

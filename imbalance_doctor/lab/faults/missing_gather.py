@@ -16,12 +16,17 @@ class MissingGather(Kind):
     The twin ranks the whole batch.
     """
 
-    what = "4 to 16 workers that rank their shards alone"
+    what = "8 to 32 workers that rank their shards of a batch alone, at few positives"
     causes = ("missing-gather",)
     of = "smooth-ap-constant"
 
     def ground(self, setup: Setup, world: World, draw: Draw) -> Setup:
-        return setup.but(queue_size=0, batch_size=draw.whole(128, 320), world_size=draw.choice([4, 8, 16]))
+        return setup.but(
+            queue_size=0,
+            batch_size=draw.whole(128, 320),
+            world_size=draw.choice([8, 16, 32]),
+            train_positives=max(12, round(draw.between(0.01, 0.03) * 0.6 * len(world))),
+        )
 
     def ranked(self, logits: Tensor, targets: Tensor, training: Training) -> Tensor | None:
         count = training.setup.world_size

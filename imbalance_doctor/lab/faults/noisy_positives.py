@@ -10,14 +10,14 @@ from imbalance_doctor.lab.worlds import World
 
 
 class NoisyPositives(Kind):
-    """A share of the training positives are mislabelled negatives, drawn evenly."""
+    """Mislabelled negatives, drawn evenly, dilute the signal. With enough true positives little is lost."""
 
-    what = "A quarter to two thirds of the training positives are mislabelled negatives"
+    what = "40 to 85 percent of the training positives are mislabelled negatives"
     causes = ("noisy-positives",)
     of = "plain"
 
     def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
-        return setup.but(severity=draw.between(0.25, 0.7))
+        return setup.but(severity=draw.between(0.4, 0.85))
 
     def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         negatives = np.flatnonzero(split.y == 0)

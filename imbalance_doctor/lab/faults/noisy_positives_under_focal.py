@@ -12,12 +12,12 @@ from imbalance_doctor.lab.worlds import World
 class NoisyPositivesUnderFocal(Kind):
     """Some training positives are negatives. The focal loss takes them for the rows to learn from."""
 
-    what = "A quarter to two thirds of the training positives are mislabelled, with the focal loss"
+    what = "40 to 85 percent of the training positives are mislabelled, with the focal loss"
     causes = ("noisy-positives",)
     of = "focal"
 
     def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
-        return setup.but(severity=draw.between(0.25, 0.7))
+        return setup.but(severity=draw.between(0.4, 0.85))
 
     def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         negatives = np.flatnonzero(split.y == 0)

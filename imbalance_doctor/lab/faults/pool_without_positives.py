@@ -7,18 +7,18 @@ from imbalance_doctor.lab.worlds import World
 
 
 class PoolWithoutPositives(Kind):
-    """A step without a positive to rank has no gradient. The twin is the same with its queue."""
+    """A step without a positive to rank has no gradient."""
 
     what = "Smooth-AP with a batch of 6 to 16 rows, under one percent of positives and no queue"
     causes = ("pool-without-positives", "no-valid-class", "few-live-positives")
     of = "smooth-ap-constant"
 
     def ground(self, setup: Setup, world: World, draw: Draw) -> Setup:
-        few = max(6, round(draw.between(0.004, 0.009) * 0.6 * len(world)))
-        return setup.but(train_positives=few, batch_size=draw.whole(6, 16))
+        few = max(6, round(draw.between(0.004, 0.012) * 0.6 * len(world)))
+        return setup.but(train_positives=few)
 
     def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
-        return setup.but(queue_size=0)
+        return setup.but(queue_size=0, batch_size=draw.whole(6, 16))
 
 
 KIND = PoolWithoutPositives()

@@ -7,10 +7,7 @@ from imbalance_doctor.lab.worlds import World
 
 
 class QuantileUnresolved(Kind):
-    """Without a queue the batch is the pool, and its threshold jumps from row to row.
-
-    The twin is the same with its queue.
-    """
+    """Without a queue the small batch is the pool, and its threshold jumps from row to row."""
 
     what = "Recall at a quantile of one to two percent, of a batch of 16 to 64 rows without a queue"
     causes = ("quantile-unresolved", "few-live-positives")
@@ -18,10 +15,10 @@ class QuantileUnresolved(Kind):
 
     def ground(self, setup: Setup, world: World, draw: Draw) -> Setup:
         few = max(6, round(draw.between(0.005, 0.012) * 0.6 * len(world)))
-        return setup.but(train_positives=few, batch_size=draw.whole(16, 64))
+        return setup.but(train_positives=few)
 
     def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
-        return setup.but(queue_size=0)
+        return setup.but(queue_size=0, batch_size=draw.whole(16, 64))
 
 
 KIND = QuantileUnresolved()

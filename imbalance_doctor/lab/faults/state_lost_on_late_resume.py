@@ -8,7 +8,10 @@ from imbalance_doctor.lab.training import Training
 
 
 class StateLostOnLateResume(Kind):
-    """The temperature is back above the spread and the optimiser starts anew. No time is left."""
+    """The temperature is back above the spread and the optimiser starts anew.
+
+    No time is left, but the ranking is mostly kept.
+    """
 
     what = "Temperature, queue and optimiser start anew at 85 percent of the run"
     causes = ("state-lost-on-resume",)

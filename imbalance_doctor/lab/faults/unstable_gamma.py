@@ -21,7 +21,7 @@ class UnstableGamma(Kind):
     of = "focal"
 
     def ground(self, setup: Setup, world: World, draw: Draw) -> Setup:
-        return setup.but(learning_rate=draw.between(0.008, 0.02), score_scale=draw.between(3.0, 8.0))
+        return setup.but(learning_rate=draw.between(0.008, 0.02), score_scale=draw.between(5.0, 16.0))
 
     def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
         return setup.but(gamma=draw.between(0.2, 0.8), alpha=-1.0)
