@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from dataclasses import asdict, replace
 
 import pytest
@@ -132,6 +133,15 @@ def test_built_in_rules_carry_their_figures(prepared, tmp_path, monkeypatch):
     (root / "measured.json").write_text("{}")
     with pytest.raises(RuleError, match=r"^rules/measured.json: expected the keys"):
         rulebook._builtin.__wrapped__()
+
+
+def test_a_zipped_package_has_its_figures(tmp_path):
+    with zipfile.ZipFile(tmp_path / "wheel.zip", "w") as package:
+        package.writestr("_rules/measured.json", json.dumps(document(few_rows=COUNTS)))
+        package.writestr("none/few-rows.yaml", "")
+    root = zipfile.Path(tmp_path / "wheel.zip")
+    assert Measured.beside(root / "_rules").rules == {"few-rows": FIGURES}
+    assert Measured.beside(root / "none").rules == {}
 
 
 def test_figures_of_another_rule_with_a_built_in_id_are_not_its_own(folder, tmp_path, monkeypatch):
