@@ -272,6 +272,10 @@ def test_figures_by_hand():
         "wins": 1, "ties": 1, "losses": 1
     }  # fmt: skip
     assert found["always"]["bce"]["mean_regret"] == pytest.approx(0.05)
+    # a and b teach each other focal; the contested world has none to learn from
+    assert found["left_out"]["choices"] == {"ordinary: sigmoid-focal": 2, "contested: bce": 1}
+    assert found["left_out"]["mean_regret"] == pytest.approx(0.05 / 3)
+    assert found["left_out"]["worst_regret"] == pytest.approx(0.05)
     assert found["contested"] == 1
     assert found["contested_within_0.02"] == 0
     assert found["beyond_the_loss"]["learning_rate"] == pytest.approx(0.1)

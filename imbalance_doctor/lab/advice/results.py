@@ -26,6 +26,7 @@ __all__ = ["cross_fitted", "interval", "results"]
 
 Values = NDArray[np.float64]
 CHOSEN = "chosen"
+_CONTESTED = "contested"
 _ROUNDING = 1e-9
 _LEVEL = 0.005
 """Difference of the metric below which two arms are level."""
@@ -85,8 +86,9 @@ def results(jobs: Sequence[Job]) -> dict[str, Any]:
     dict
         ``mean_regret`` over data sets with its 95 % interval, ``worst_regret``, ``interval_coverage``,
         ``by_dataset``; ``plain_*`` without the correction; ``always``: the same regrets of fixed
-        choices; ``against``: wins, ties and losses; ``beyond_the_loss``: what early stopping and the learning
-        rate moved.
+        choices; ``against``: wins, ties and losses; ``left_out``: the regret of the rule of choice that the
+        other data sets would have written; ``beyond_the_loss``: what early stopping and the learning rate
+        moved.
     """
     worlds: dict[str, list[Job]] = {}
     for job in jobs:
@@ -98,7 +100,7 @@ def results(jobs: Sequence[Job]) -> dict[str, Any]:
         for row in by_dataset.values()
         if row["covered"] is not None and row["chosen"] != BASELINE
     ]
-    contested = [row["regret"] for name, row in by_dataset.items() if name.startswith("contested")]
+    contested = [row["regret"] for name, row in by_dataset.items() if name.startswith(_CONTESTED)]
     return {
         **_mean("mean_regret", [row["regret"] for row in by_dataset.values()]),
         "worst_regret": max(row["regret"] for row in by_dataset.values()),
@@ -111,6 +113,7 @@ def results(jobs: Sequence[Job]) -> dict[str, Any]:
         "contested": len(contested),
         "always": {name: _always(worlds, name) for name in jobs[0].arms},
         "against": {name: _against(worlds, name) for name in (BASELINE, FOCAL)},
+        "left_out": _left_out(worlds),
         "beyond_the_loss": {
             **_mean("early_stopping", [_average(of_world, _stopped) for of_world in worlds.values()]),
             **_mean("learning_rate", [_average(of_world, _tuned) for of_world in worlds.values()]),
@@ -186,6 +189,32 @@ def _against(worlds: Mapping[str, Sequence[Job]], name: str) -> dict[str, Any]:
         "losses": sum(gain < -_LEVEL for gain in gains),
         **_mean("gain", gains),
     }
+
+
+def _left_out(worlds: Mapping[str, Sequence[Job]]) -> dict[str, Any]:
+    """Return what a choice is worth that was learnt on all data sets but the one it is judged on.
+
+    The choice: in worlds of a contested top, and in all others, the arm with the best mean gain.
+    """
+    gains = {world: _gains(jobs) for world, jobs in worlds.items()}
+    regrets, taken = [], Counter[str]()
+    for world, jobs in worlds.items():
+        kin = [
+            gains[w]
+            for w in worlds
+            if w != world and w.startswith(_CONTESTED) == world.startswith(_CONTESTED)
+        ]
+        learnt = max(gains[world], key=lambda name: sum(g[name] for g in kin)) if kin else BASELINE
+        arms, chosen = _arms(jobs)
+        regrets.append(float(cross_fitted({**arms, CHOSEN: chosen}, arms[learnt]).mean()))
+        taken[f"{'contested' if world.startswith(_CONTESTED) else 'ordinary'}: {learnt}"] += 1
+    return {**_mean("mean_regret", regrets), "worst_regret": max(regrets), "choices": dict(taken)}
+
+
+def _gains(jobs: Sequence[Job]) -> dict[str, float]:
+    """Return the mean gain of each arm over plain BCE."""
+    arms, _ = _arms(jobs)
+    return {name: float((values - arms[BASELINE]).mean()) for name, values in arms.items()}
 
 
 def _average(jobs: Sequence[Job], figure: Callable[[Job], float]) -> float:
