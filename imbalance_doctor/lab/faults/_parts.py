@@ -11,7 +11,17 @@ from torch import Tensor, nn
 from imbalance_doctor.lab.base import Split
 from imbalance_doctor.lab.training import Training
 
-__all__ = ["DeadFeatures", "HalfPrecision", "begins", "flipped", "store"]
+__all__ = [
+    "DeadFeatures",
+    "HalfPrecision",
+    "begins",
+    "enriched",
+    "flipped",
+    "in_order",
+    "mislabelled",
+    "positives_first",
+    "store",
+]
 
 
 class DeadFeatures(nn.Module):
@@ -40,6 +50,31 @@ def flipped(split: Split, rows: np.ndarray) -> Split:
     labels = split.y.copy()
     labels[rows] = 1 - labels[rows]
     return replace(split, y=labels)
+
+
+def mislabelled(split: Split, share: float, draw: np.random.Generator) -> Split:
+    """Return the split with as many negatives called positive as make up this share of the positives."""
+    negatives = np.flatnonzero(split.y == 0)
+    wanted = int((split.y == 1).sum() * share / (1 - share))
+    return flipped(split, draw.choice(negatives, min(wanted, len(negatives) // 2), replace=False))
+
+
+def positives_first(split: Split) -> Split:
+    """Return the split with the training rows sorted by their binary label."""
+    order = np.argsort(-split.y, kind="stable")
+    return replace(split, x=split.x[order], y=split.y[order])
+
+
+def in_order(count: int, step: int, training: Training) -> np.ndarray:
+    """Return the rows of a batch that a loader draws without shuffling, epoch after epoch."""
+    return (np.arange(count) + (step - 1) * count) % len(training.y)
+
+
+def enriched(rows: np.ndarray, share: float, training: Training) -> np.ndarray:
+    """Return the rows of a batch with this share of them replaced by positives."""
+    wanted = round(share * len(rows))
+    positives = np.flatnonzero(training.y.numpy() == 1)
+    return np.concatenate([positives[rows[:wanted] % len(positives)], rows[wanted:]])
 
 
 def store(training: Training, scores: Tensor, labels: Tensor) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from imbalance_doctor.lab.base import Kind, Setup, Split
+from imbalance_doctor.lab.faults import _parts
 from imbalance_doctor.lab.training import Training
 
 
@@ -18,11 +17,10 @@ class LoaderNotShuffled(Kind):
     of = "smooth-ap-constant"
 
     def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
-        order = np.argsort(-split.y, kind="stable")
-        return replace(split, x=split.x[order], y=split.y[order])
+        return _parts.positives_first(split)
 
     def chosen(self, rows: np.ndarray, step: int, training: Training) -> np.ndarray:
-        return (np.arange(len(rows)) + (step - 1) * len(rows)) % len(training.y)
+        return _parts.in_order(len(rows), step, training)
 
 
 KIND = LoaderNotShuffled()

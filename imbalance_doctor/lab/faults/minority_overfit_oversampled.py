@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imbalance_doctor.lab.base import Draw, Kind, Setup
+from imbalance_doctor.lab.faults import _parts
 from imbalance_doctor.lab.training import Training
 from imbalance_doctor.lab.worlds import World
 
@@ -20,9 +21,7 @@ class MinorityOverfitOversampled(Kind):
         return setup.but(train_positives=draw.whole(6, 16), learning_rate=draw.between(0.002, 0.006))
 
     def chosen(self, rows: np.ndarray, step: int, training: Training) -> np.ndarray:
-        positives = np.flatnonzero(training.y.numpy() == 1)
-        half = len(rows) // 2
-        return np.concatenate([positives[rows[:half] % len(positives)], rows[half:]])
+        return _parts.enriched(rows, 0.5, training)
 
 
 KIND = MinorityOverfitOversampled()

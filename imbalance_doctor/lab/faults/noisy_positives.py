@@ -20,9 +20,7 @@ class NoisyPositives(Kind):
         return setup.but(severity=draw.between(0.4, 0.85))
 
     def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
-        negatives = np.flatnonzero(split.y == 0)
-        wanted = int((split.y == 1).sum() * setup.severity / (1 - setup.severity))
-        return _parts.flipped(split, draw.choice(negatives, min(wanted, len(negatives) // 2), replace=False))
+        return _parts.mislabelled(split, setup.severity, draw)
 
 
 KIND = NoisyPositives()

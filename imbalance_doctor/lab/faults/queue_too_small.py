@@ -9,16 +9,16 @@ from imbalance_doctor.lab.worlds import World
 class QueueTooSmall(Kind):
     """The ranking of one or two positives is rough and often missing."""
 
-    what = "Smooth-AP with a batch of 8 to 24 rows and a queue of 16 to 64 at about one percent of positives"
+    what = "Smooth-AP with a batch of 4 to 12 rows and a queue of 8 to 40 at half a percent of positives"
     causes = ("pool-without-positives", "few-live-positives")
     of = "smooth-ap-constant"
 
     def ground(self, setup: Setup, world: World, draw: Draw) -> Setup:
-        few = max(6, round(draw.between(0.005, 0.012) * 0.6 * len(world)))
+        few = max(6, round(draw.between(0.003, 0.008) * 0.6 * len(world)))
         return setup.but(train_positives=few)
 
     def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
-        return setup.but(queue_size=draw.whole(16, 64), batch_size=draw.whole(8, 24))
+        return setup.but(queue_size=draw.whole(8, 40), batch_size=draw.whole(4, 12))
 
 
 KIND = QueueTooSmall()

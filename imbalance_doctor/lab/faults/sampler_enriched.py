@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imbalance_doctor.lab.base import Draw, Kind, Setup
+from imbalance_doctor.lab.faults import _parts
 from imbalance_doctor.lab.training import Training
 from imbalance_doctor.lab.worlds import World
 
@@ -24,9 +25,7 @@ class SamplerEnriched(Kind):
         return setup.but(quantile=quantile, severity=draw.between(0.2, 0.5))
 
     def chosen(self, rows: np.ndarray, step: int, training: Training) -> np.ndarray:
-        wanted = round(training.setup.severity * len(rows))
-        positives = np.flatnonzero(training.y.numpy() == 1)
-        return np.concatenate([positives[rows[:wanted] % len(positives)], rows[wanted:]])
+        return _parts.enriched(rows, training.setup.severity, training)
 
 
 KIND = SamplerEnriched()
