@@ -68,7 +68,7 @@ def render(
         return dump(results.as_json())
     tables = _tables(results, load_rules() if rules is None else rules, verbose=verbose)
     if format == "markdown":
-        blocks = ["## imbalance-doctor lab results"]
+        blocks = ["## imbalance-doctor lab results", f"{escape(_when(results))}."]
         for each in tables:
             blocks.append(f"### {escape(each.title)}")
             blocks += [f"{escape(each.note)}."] if each.note else []
@@ -76,6 +76,7 @@ def render(
             blocks += [markdown_table(each.columns, rows)] if rows else []
         return "\n\n".join(blocks) + "\n"
     page = Page(color=color, width=width)
+    page.line(f"{_when(results)}.")
     for each in tables:
         page.heading(each.title)
         if each.note:
@@ -92,7 +93,7 @@ def readme_table(results: Results) -> str:
     blocks = [markdown_table(("figure", "target", "measured", ""), rows)]
     if claims:
         blocks.append(f"Claims of the documents, measured again: {escape(claims)}.")
-    blocks.append(f"{escape(_when(results) or 'Nothing was measured yet')}.")
+    blocks.append(f"{escape(_when(results))}.")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -102,43 +103,32 @@ def worse_than_claimed(rules: Iterable[Rule]) -> list[tuple[str, str]]:
 
 
 def _tables(results: Results, rules: Iterable[Rule], *, verbose: bool) -> list[_Table]:
-    rules = list(rules)
-    figured = sum(rule.figures is not None for rule in rules)
-    worse = worse_than_claimed(rules)
+    tables = []
     targets = [t for t in TARGETS if not results.parts or t.part in results.parts]
-    tables = [
-        _Table("Targets", _when(results), ("figure", "target", "measured", ""), _rows(targets, results))
-    ]
+    if targets:
+        tables.append(_Table("Targets", "", ("figure", "target", "measured", ""), _rows(targets, results)))
     if results.diagnosis is not None:
-        figures = results.diagnosis.figures
-        runs = f"{figures['faulty_runs']:,} harmed runs, {figures['clean_runs']:,} healthy or unharmed"
-        columns = ("cause", "runs", "noticed", "named first", "among three")
-        rows = [
-            (name, f"{n['runs']:,}", *(counted((n[k], n["runs"])) for k in ("detected", "top1", "top3")))
-            for name, n in figures["by_cause"].items()
-        ]
-        known = {**figures, **figures.get("remedies", {})}
-        further = [(what, counted(of)) for key, what in _FURTHER.items() if (of := known.get(f"{key}_of"))]
-        tables += [_Table("Beside the targets", "", ("figure", "measured"), further)] if further else []
-        tables.append(_Table("Diagnosis by cause", runs, columns, rows))
+        tables += _diagnosis(results.diagnosis.figures)
     if results.advice is not None:
         tables += [_advice(results.advice.figures), *_always(results.advice.figures)]
-    if figured:
-        note = f"{plural(len(worse), 'rule')} of the {figured:,} measured ones"
-        tables.append(_Table("Rules that measure worse than their claim", note, ("rule", "measured"), worse))
+    tables += _worse(list(rules))
     if results.claims is not None:
-        rows = [(c["id"], c["verdict"] or _UNKNOWN, c["measured"]) for c in results.claims.figures]
-        claims = _Table("Claims of the documents", _verdicts(results), ("claim", "verdict", "measured"), rows)
-        tables.append(claims if verbose else _Table(claims.title, claims.note, (), ()))
+        columns = ("claim", "verdict", "document", "measured")
+        rows = [
+            (c["id"], c["verdict"] or _UNKNOWN, c["document"], c["measured"]) for c in results.claims.figures
+        ]
+        note = _verdicts(results)
+        tables.append(_Table("Claims of the documents", note, columns, rows if verbose else ()))
     return tables
 
 
 def _when(results: Results) -> str:
-    """Say when and with what each part was measured; empty where nothing was."""
+    """Say when and with what each part was measured."""
     groups: dict[str, list[str]] = {}
     for name, part in results.parts.items():
         groups.setdefault(str(part.about), []).append(name)
-    return "; ".join(f"{listed(names)}: {about}" for about, names in groups.items()).capitalize()
+    told = "; ".join(f"{listed(names)}: {about}" for about, names in groups.items())
+    return f"Measured {told}" if told else "Nothing was measured yet"
 
 
 def _rows(targets: Iterable[Target], results: Results) -> list[tuple[str, str, str, str]]:
@@ -163,6 +153,31 @@ def _measured(target: Target, results: Results) -> str:
 
 def _amount(target: Target, value: float) -> str:
     return f"{number(round(100 * value, 1))} %" if target.share else number(value)
+
+
+def _diagnosis(figures: Mapping[str, Any]) -> list[_Table]:
+    known = {**figures, **figures.get("remedies", {})}
+    further = [(what, counted(of)) for key, what in _FURTHER.items() if (of := known.get(f"{key}_of"))]
+    rows = [
+        (name, f"{n['runs']:,}", *(counted((n[key], n["runs"])) for key in ("detected", "top1", "top3")))
+        for name, n in figures["by_cause"].items()
+    ]
+    runs = f"{figures['faulty_runs']:,} harmed runs, {figures['clean_runs']:,} healthy or unharmed"
+    columns = ("cause", "runs", "noticed", "named first", "among three")
+    by_cause = _Table("Diagnosis by cause", runs, columns, rows)
+    return (
+        [_Table("Beside the targets", "", ("figure", "measured"), further), by_cause]
+        if further
+        else [by_cause]
+    )
+
+
+def _worse(rules: Sequence[Rule]) -> list[_Table]:
+    measured = sum(rule.figures is not None for rule in rules)
+    worse = worse_than_claimed(rules)
+    note = f"{plural(len(worse), 'rule')} of the {measured:,} measured ones"
+    title = "Rules that measure worse than their claim"
+    return [_Table(title, note, ("rule", "measured"), worse)] if measured else []
 
 
 def _advice(figures: Mapping[str, Any]) -> _Table:

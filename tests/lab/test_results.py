@@ -321,7 +321,15 @@ def test_pages_show_figures_beside_targets(results, format_):
 def test_every_claim_is_told_when_asked_for(results, format_):
     page = words(render(results, format=format_, verbose=True, width=200, rules=()))
     assert "2x | 3x" in page
+    assert "So it is." in page
     assert page.count("not measured") == 2
+
+
+def test_claims_alone_have_no_targets(results):
+    page = render(Results(claims=results.claims), verbose=True, rules=())
+    assert page.startswith("Measured claims: 2026-11-21, seed 7")
+    assert "Targets" not in page
+    assert "contradicted" in page
 
 
 def test_what_was_not_measured_is_said_and_nothing_else():
