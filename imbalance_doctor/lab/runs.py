@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -192,7 +193,9 @@ def _written(run: Run, world: World, name: str, job: Job, folder: Path) -> str:
     (folder / "plan.yaml").write_text(yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
     if np.isfinite(run.scores).all():
         scores = run.scores[:, 0] if world.task == "binary" else run.scores
-        record_scores(folder / "val.scores", scores, run.labels, step=run.setup.steps, overwrite=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # logits of a run that hardly learnt may well lie in [0, 1]
+            record_scores(folder / "val.scores", scores, run.labels, step=run.setup.steps, overwrite=True)
     return dialect
 
 
@@ -258,7 +261,7 @@ def make_all(
         for done, job in enumerate(jobs, 1):
             made += make(job, folder)
             progress(done, len(jobs))
-        return made
+        return sorted(made, key=lambda label: label.name)
     with ProcessPoolExecutor(workers) as pool:
         waiting = [pool.submit(make, job, folder) for job in jobs]
         for done, future in enumerate(as_completed(waiting), 1):
@@ -275,7 +278,7 @@ def read_labels(folder: Path) -> Iterator[Labelled]:
     InputError
         There are none, or a file is no label.
     """
-    paths = sorted((folder / "labels").glob("*.json"))
+    paths = sorted((folder / "labels").glob("*.json"), key=lambda path: path.stem)
     if not paths:
         raise InputError(
             "expected labelled runs, but got none", where=str(folder), hint="make some with `lab run`"
