@@ -1,0 +1,86 @@
+"""Intervals of 95 % around what was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+__all__ = ["cosine", "mean", "proportion", "ratio", "rough", "spread"]
+
+_NORMAL = 1.96
+# Student's t at 97.5 %, by degrees of freedom from 1.
+_STUDENT = (
+    12.71,
+    4.303,
+    3.182,
+    2.776,
+    2.571,
+    2.447,
+    2.365,
+    2.306,
+    2.262,
+    2.228,
+    2.201,
+    2.179,
+    2.160,
+    2.145,
+    2.131,
+)
+
+
+def mean(name: str, values: ArrayLike) -> dict[str, float]:
+    """Return the mean of independent draws and its interval by Student's t; of one draw everything.
+
+    Parameters
+    ----------
+    name
+        Of the figure.
+    values
+        Floating [n], n > 0.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    if x.size == 1:
+        return {name: float(x[0]), f"{name}_low": float(x[0]) - 1e9, f"{name}_high": float(x[0]) + 1e9}
+    t = _STUDENT[x.size - 2] if x.size - 2 < len(_STUDENT) else _NORMAL + 2.4 / (x.size - 1)
+    half = t * float(x.std(ddof=1)) / math.sqrt(x.size)
+    return {
+        name: float(x.mean()),
+        f"{name}_low": float(x.mean()) - half,
+        f"{name}_high": float(x.mean()) + half,
+    }
+
+
+def proportion(name: str, hits: int, draws: int) -> dict[str, float]:
+    """Return hits / draws and its interval after Wilson (1927)."""
+    share, z2 = hits / draws, _NORMAL**2
+    centre = (share + z2 / (2 * draws)) / (1 + z2 / draws)
+    half = _NORMAL * math.sqrt(share * (1 - share) / draws + z2 / (4 * draws**2)) / (1 + z2 / draws)
+    return {name: share, f"{name}_low": max(0.0, centre - half), f"{name}_high": min(1.0, centre + half)}
+
+
+def spread(name: str, values: ArrayLike, unit: float = 1.0) -> dict[str, float]:
+    """Return the standard deviation of draws over `unit`, and its interval, as if they were normal."""
+    x = np.asarray(values, dtype=np.float64)
+    return rough(name, float(x.std(ddof=1)) / unit, _NORMAL / math.sqrt(2 * (x.size - 1)))
+
+
+def rough(name: str, value: float, relative: float) -> dict[str, float]:
+    """Return a positive figure with an interval of so many times itself to either side."""
+    return {name: value, f"{name}_low": value / (1 + relative), f"{name}_high": value * (1 + relative)}
+
+
+def ratio(name: str, upper: Sequence[float], lower: Sequence[float]) -> dict[str, float]:
+    """Return the ratio of two standard deviations over their means, and its interval."""
+    a, b = (float(np.std(x, ddof=1) / np.mean(x)) for x in (upper, lower))
+    error = _NORMAL * math.sqrt(1 / (2 * (len(upper) - 1)) + 1 / (2 * (len(lower) - 1)))
+    return rough(name, a / b, error)
+
+
+def cosine(a: ArrayLike, b: ArrayLike) -> float:
+    """Return the cosine of the angle between two vectors; 0 where one is 0."""
+    x, y = np.asarray(a, dtype=np.float64).ravel(), np.asarray(b, dtype=np.float64).ravel()
+    size = float(np.linalg.norm(x) * np.linalg.norm(y))
+    return float(x @ y) / size if size else 0.0
