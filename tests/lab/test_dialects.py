@@ -213,6 +213,18 @@ def test_a_bar_overwrites_itself_and_drops_what_is_too_long(tmp_path):
     assert _read(path).get("pool_size") is None
 
 
+@pytest.mark.parametrize("dialect", usable())
+def test_rows_are_placed_by_step_unless_it_is_dropped(tmp_path, dialect):
+    run = _read(write_log(_rows(2), tmp_path, dialect, Draw("placed")))
+    assert run.axis == ("epoch" if "the step" in DIALECTS[dialect].drops else "step")
+
+
+@pytest.mark.parametrize("dialect", usable())
+def test_columns_are_dropped_only_where_it_is_said(tmp_path, dialect):
+    dropped = [column for column in COLUMNS if not DIALECTS[dialect].carries(column)]
+    assert bool(dropped) == DIALECTS[dialect].drops.startswith("all but")
+
+
 def test_columns_that_nobody_named_keep_their_own_name(tmp_path):
     assert "queue_age" in SERIES
     rows = [row | {"train.queue_age": 8.0 + i} for i, row in enumerate(_rows(0))]

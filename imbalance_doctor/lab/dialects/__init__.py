@@ -1,4 +1,25 @@
-"""Writes the rows of a run as a user's logger would: a dozen formats, and the names that people use."""
+"""Writes the rows of a run as a user's logger would: a dozen formats, and the names that people use.
+
+What becomes of the columns (``train.loss``, ``train.pool_size``, ``val.average_precision``, ...):
+
+=============  =======================  =====================================================================
+dialect        place of a row           columns that are dropped
+=============  =======================  =====================================================================
+json-lines     step and epoch           none
+csv            step and whole epoch     none
+tsv            step                     none
+key-value      step                     none
+logging        step                     none
+progress-bar   step                     all but losses, validation metrics (not shares), gradient norm,
+                                        learning rate and temperature
+trainer-state  step and epoch           none
+hf-console     epoch                    none
+keras          number of the row        none
+lightning      step from 0, epoch       none
+mlflow         step                     none
+tensorboard    step                     none; values in single precision
+=============  =======================  =====================================================================
+"""
 
 from __future__ import annotations
 
