@@ -111,7 +111,8 @@ def _tables(results: Results, rules: Iterable[Rule], *, verbose: bool) -> list[_
         tables += _diagnosis(results.diagnosis.figures)
     if results.advice is not None:
         tables += [_advice(results.advice.figures), *_always(results.advice.figures)]
-    tables += _worse(list(rules))
+    if results.diagnosis is not None or not results.parts:
+        tables += _worse(list(rules))
     if results.claims is not None:
         columns = ("claim", "verdict", "document", "measured")
         rows = [

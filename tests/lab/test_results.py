@@ -373,7 +373,7 @@ def test_formats_are_checked(results):
         render(results, format="html")
 
 
-def test_rules_that_measure_worse_are_listed():
+def test_rules_that_measure_worse_are_listed(results):
     rule = next(r for r in load_rules() if r.merit is None and r.severity == "warning")
     good = rule.replace(
         confidence="high", figures=Figures(right=45, fires_right=41, clean=312, fires_clean=0, fires=44)
@@ -388,6 +388,7 @@ def test_rules_that_measure_worse_are_listed():
     assert "1 rule of the 2 measured ones" in page
     assert "bad-one" in page
     assert good.id not in page
+    assert "bad-one" not in render(Results(claims=results.claims), rules=[bad])
 
 
 def test_the_readme_gets_one_table(results):
