@@ -114,8 +114,8 @@ def catalogue() -> Mapping[str, Known]:
 
 
 @cache
-def _healthy() -> Expression:
-    said = _document()["healthy"]
+def _condition(section: str) -> Expression:
+    said = _document()[section]
     return parse(said["when"], {name: param["value"] for name, param in said["params"].items()})
 
 
@@ -246,7 +246,10 @@ def verdict(findings: Iterable[Finding], facts: Facts) -> tuple[Verdict, str]:
     """
     if any(f.from_log and f.severity != "note" for f in findings):
         return "faulty", ""
-    enough = _healthy().evaluate(facts)
+    enough = _condition("healthy").evaluate(facts)
+    if enough and _condition("doubt").evaluate(facts):
+        end = facts.value("training.metric_end")
+        return "cannot tell", f"the metric ends at {end:.3f}; nothing here tells whether the data give more"
     if enough:
         return "healthy", ""
     loss, validation = (facts.value(f"training.{name}_points") or 0 for name in ("loss", "validation"))

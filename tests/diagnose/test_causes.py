@@ -126,6 +126,29 @@ def test_health_needs_to_have_been_looked_for():
     assert verdict([finding("a", from_log=False)], facts(5, 3))[0] == "healthy"
 
 
+def test_a_low_metric_without_a_fault_cannot_be_told():
+    def said(**seen):
+        training = {
+            "loss_points": 40,
+            "validation_points": 40,
+            "metric_kind": "average_precision",
+            "metric_end": 0.3,
+        }
+        return verdict([], Facts(training=Training(**training | seen)))
+
+    assert said() == ("healthy", "")
+    because = "the metric ends at 0.300; nothing here tells whether the data give more"
+    assert said(roc_auc_end=0.7) == ("cannot tell", because)
+    assert said(roc_auc_end=0.71)[0] == "healthy"
+    assert said(roc_auc_end=0.85, prior_loss_ratio=1.5)[0] == "cannot tell"
+    assert said(roc_auc_end=0.85, prior_loss_ratio=1.49)[0] == "healthy"
+    assert said(roc_auc_end=0.86, prior_loss_ratio=1.5)[0] == "healthy"
+    assert said(roc_auc_end=0.6, metric_end=0.5)[0] == "healthy"
+    assert said(roc_auc_end=0.6, metric_kind="f1")[0] == "healthy"
+    assert said(roc_auc_end=0.6, gradient_zero_share=0.0)[0] == "healthy"
+    assert said(roc_auc_end=0.6, loss_points=2, validation_points=2)[1].startswith("the log holds 2 loss")
+
+
 def test_every_cause_of_a_rule_is_in_the_catalogue_and_every_explained_rule_exists():
     rules = load_rules().rules
     for rule in rules.values():
