@@ -2,8 +2,9 @@
 
 Each finding adds to the log-odds of the cause its rule names: more where its confidence is higher, less where
 only the plan or the labels speak. A finding that another one explains is hidden under it and lends it part of
-its weight, but many symptoms cannot drive a cause up: they have other causes too. The score of a cause is its
-share of the evidence, with one more share for "none of them":
+its weight, but many symptoms cannot drive a cause up: they have other causes too. A rule may name further
+causes of what it sees (``also:``); they get a share of its weight while nothing explains it. The score of a
+cause is its share of the evidence, with one more share for "none of them":
 
     score(c) = exp(w(c)) / (1 + sum over causes of exp(w))
 
@@ -63,7 +64,7 @@ class Cause:
     findings
         Those that speak for it, the weightiest first; symptoms it explains come last.
     remedy
-        Of the weightiest finding.
+        Of the weightiest finding whose first cause it is; empty where there is none.
     """
 
     id: str
@@ -204,6 +205,9 @@ def rank(explained: Explained) -> tuple[Cause, ...]:
         if not cause:
             continue
         found.setdefault(cause, []).append((_weight(finding), finding))
+        if top is None:
+            for other, share in finding.also.items():
+                found.setdefault(other, []).append((share * _weight(finding), finding))
         if top is not None:
             lent[cause] = lent.get(cause, 0.0) + _weight(finding)
     odds = {}
@@ -223,7 +227,7 @@ def rank(explained: Explained) -> tuple[Cause, ...]:
                 score=score,
                 confidence=_confidence(score),
                 findings=tuple(finding for _, finding in votes),
-                remedy=votes[0][1].remedy,
+                remedy=next((f.remedy for _, f in votes if f.cause == name), ""),
                 covers=known.covers if known else (),
             )
         )

@@ -35,6 +35,8 @@ class Finding:
         The place in a config or script to point at, when the plan came from one.
     run
         Name of the planned run it speaks of, empty when there is only one.
+    also
+        Share of its weight with which it speaks for further causes, by id.
     explains
         Ids of rules whose findings are symptoms of this one.
     from_log
@@ -56,6 +58,7 @@ class Finding:
     remedy: str = ""
     covers: tuple[str, ...] = ()
     cause: str = ""
+    also: Mapping[str, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     suggest: Mapping[str, Any] = field(default_factory=dict)
     where: Location | None = None
@@ -117,12 +120,12 @@ class Merit:
         What the loss is compared with.
     range
         What `low` to `high` is: an interval, the spread of a few results, or a guess.
-    """
-
-    rule: str
     one_low, one_high
         Between what a single data set is expected to come out, where that was measured: `low` to `high` is
         about the mean of many.
+    """
+
+    rule: str
     loss: str
     value: float
     low: float
@@ -132,11 +135,11 @@ class Merit:
     message: str
     against: str = PLAIN
     range: str = INTERVAL
+    one_low: float | None = None
+    one_high: float | None = None
     covers: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    one_low: float | None = None
-    one_high: float | None = None
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:

@@ -123,6 +123,7 @@ def _finding(rule: Rule, facts: Facts, run: str, where: Places | None) -> Findin
         remedy=rule.remedy,
         covers=rule.covers,
         cause=rule.cause,
+        also=rule.also,
         facts=_read(rule, facts),
         suggest=suggest,
         where=None if where is None else _place(rule, where),
@@ -147,9 +148,9 @@ def _merit(rule: Rule, facts: Facts) -> Merit:
         basis=claim.basis,
         against=claim.against,
         range=claim.range,
-        message=rule.message.render(facts, rule.param_values, {}),
         one_low=claim.one_low,
         one_high=claim.one_high,
+        message=rule.message.render(facts, rule.param_values, {}),
         covers=rule.covers,
         facts=_read(rule, facts),
     )

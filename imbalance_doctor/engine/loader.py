@@ -33,7 +33,7 @@ _SHARED_KEYS = (
     "id", "title", "confidence", "covers", "params", "when", "message", "why", "verdict", "reproduce",
     "false_alarms", "references", "examples",
 )  # fmt: skip
-_KEYS = (*_SHARED_KEYS, "severity", "applies_to", "cause", "explains", "remedy", "suggest")
+_KEYS = (*_SHARED_KEYS, "severity", "applies_to", "cause", "also", "explains", "remedy", "suggest")
 _ONE = ("one_low", "one_high")
 _SELECTION_KEYS = (*_SHARED_KEYS, "loss", "merit")
 _SHARED_REQUIRED = ("id", "title", "confidence", "when", "message", "why", "examples")
@@ -102,6 +102,8 @@ class Rule:
         Losses it speaks of; empty for all.
     cause
         Root cause it speaks for, an id of ``causes.yaml``.
+    also
+        Share of its weight with which it speaks for further causes, by id: a symptom may have several.
     explains
         Ids of rules that fire on symptoms of what this rule names.
     loss, merit
@@ -128,6 +130,7 @@ class Rule:
     params: Mapping[str, Param] = field(default_factory=dict)
     verdict: str = ""
     cause: str = ""
+    also: Mapping[str, float] = field(default_factory=dict)
     explains: tuple[str, ...] = ()
     reproduce: str = ""
     remedy: str = ""
@@ -354,6 +357,7 @@ def _build(
         params=params,
         verdict=reader.choice(get("verdict"), "verdict", VERDICTS) if get("verdict") else "",
         cause=reader.optional_id(get("cause"), "cause"),
+        also=_also(reader, get("also"), get("cause")),
         explains=reader.words(get("explains"), "explains", pattern=_ID, such_as="'loss-not-finite'"),
         reproduce=reader.optional_id(get("reproduce"), "reproduce"),
         remedy="" if selection else reader.text(get("remedy"), "remedy"),
@@ -364,6 +368,23 @@ def _build(
         merit=merit,
         examples_source=examples,
     )
+
+
+def _also(reader: _Reader, node: _yaml.Node | None, cause: _yaml.Node | None) -> dict[str, float]:
+    if node is None:
+        return {}
+    table = reader.mapping(node, "also")
+    first = reader.optional_id(cause, "cause")
+    if not first:
+        reader.fail(node, "'also' expected a 'cause' that the rule speaks for first")
+    shares = {}
+    for name, entry in table.values.items():
+        if reader.optional_id(table.keys[name], "also") == first:
+            reader.fail(table.keys[name], f"'{name}' is the rule's cause already")
+        shares[name] = reader.number(entry, name)
+        if not 0 < shares[name] < 1:
+            reader.fail(entry, f"'{name}' expected a share between 0 and 1, but got {reader.said(entry)}")
+    return shares
 
 
 def _params(reader: _Reader, node: _yaml.Node | None) -> dict[str, Param]:
@@ -430,17 +451,26 @@ def _merit(reader: _Reader, node: _yaml.Node | None) -> MeritClaim:
     said = {
         name: reader.line(get(name), f"merit.{name}") for name in ("against", "range") if name in body.keys
     }
+    one = {name: reader.number(get(name), f"merit.{name}") for name in _ONE if name in body.keys}
     claim = MeritClaim(
         value=reader.number(get("value"), "merit.value"),
         low=reader.number(get("low"), "merit.low"),
         high=reader.number(get("high"), "merit.high"),
         unit=reader.line(get("unit"), "merit.unit"),
         basis=cast("Any", reader.choice(get("basis"), "merit.basis", BASES)),
+        one_low=one.get("one_low"),
+        one_high=one.get("one_high"),
         **said,
     )
     if not claim.low <= claim.value <= claim.high:
         reader.fail(
             node, f"merit expected low <= value <= high, but got {claim.low}, {claim.value}, {claim.high}"
+        )
+    if one and not (len(one) == len(_ONE) and one["one_low"] <= claim.value <= one["one_high"]):
+        reader.fail(
+            node,
+            "merit expected one_low <= value <= one_high, "
+            f"but got {claim.one_low}, {claim.value}, {claim.one_high}",
         )
     return claim
 
@@ -451,27 +481,18 @@ def _examples(reader: _Reader, node: _yaml.Node | None, *, selection: bool) -> t
     if not items:
         reader.fail(node, "expected at least one example, but got none")
     keys = (
-    one = {name: reader.number(get(name), f"merit.{name}") for name in _ONE if name in body.keys}
         ("name", "facts", "expect", "message")
         if selection
         else ("name", "facts", "expect", "message", "suggest")
     )
     for item in items:
         body = reader.mapping(item, "an example")
-        one_low=one.get("one_low"),
-        one_high=one.get("one_high"),
         reader.keys(body, keys, ("name", "facts", "expect"), "an example")
         get = body.values.get
         name = reader.line(get("name"), "name")
         if name in {example.name for example in examples}:
             reader.fail(get("name"), f"two examples are called '{name}'")
         facts = get("facts")
-    if one and not (len(one) == len(_ONE) and one["one_low"] <= claim.value <= one["one_high"]):
-        reader.fail(
-            node,
-            "merit expected one_low <= value <= one_high, "
-            f"but got {claim.one_low}, {claim.value}, {claim.one_high}",
-        )
         if isinstance(facts, _yaml.Scalar) and facts.null:
             facts = _yaml.Mapping(facts.mark)
         expect = cast("Expect", reader.choice(get("expect"), "expect", EXPECTS))

@@ -17,7 +17,7 @@ from imbalance_doctor.facts.training import Training
 WEIGHT = {"high": 3.0, "medium": 1.5, "low": 0.7}
 
 
-def finding(rule, cause="", confidence="high", severity="error", explains=(), from_log=True):
+def finding(rule, cause="", confidence="high", severity="error", explains=(), from_log=True, also=()):
     return Finding(
         rule=rule,
         title=rule,
@@ -26,6 +26,7 @@ def finding(rule, cause="", confidence="high", severity="error", explains=(), fr
         message=rule,
         remedy=f"mend {rule}",
         cause=cause,
+        also=dict(also) if cause else {},
         explains=explains,
         from_log=from_log,
     )
@@ -39,6 +40,7 @@ FINDINGS = st.lists(
         confidence=st.sampled_from(list(WEIGHT)),
         explains=st.lists(st.sampled_from("abcdefgh"), max_size=3).map(tuple),
         from_log=st.booleans(),
+        also=st.dictionaries(st.sampled_from(list(catalogue())[4:7]), st.floats(0.01, 0.99), max_size=2),
     ),
     unique_by=lambda f: f.rule,
     max_size=8,
@@ -59,6 +61,31 @@ def test_two_findings_say_more_than_one():
     assert two.score > one.score
     assert [f.rule for f in two.findings] == ["a", "b"]
     assert two.remedy == "mend a"
+
+
+def test_a_finding_speaks_for_further_causes_by_a_share():
+    causes = rank(explain([finding("a", "stale-queue", "medium", also={"poisoned-queue": 0.5})]))
+    odds = [math.exp(1.5), math.exp(0.75)]
+    assert [c.id for c in causes] == ["stale-queue", "poisoned-queue"]
+    assert [c.score for c in causes] == pytest.approx([o / (1 + sum(odds)) for o in odds], rel=1e-12)
+    assert [c.remedy for c in causes] == ["mend a", ""]  # the remedy is for the first cause
+
+
+def test_further_causes_of_an_explained_symptom_do_not_count():
+    symptom = finding("b", "learning-rate-too-high", also={"stale-queue": 0.9})
+    causes = rank(explain([finding("a", "temperature-below-resolution", explains=("b",)), symptom]))
+    assert [c.id for c in causes] == ["temperature-below-resolution"]
+
+
+def test_further_causes_add_up_with_a_finding_of_their_own():
+    own = rank(explain([finding("b", "stale-queue", "low")]))[0]
+    both = [
+        finding("a", "poisoned-queue", "low", also={"stale-queue": 0.5}),
+        finding("b", "stale-queue", "low"),
+    ]
+    first, second = rank(explain(both))
+    assert (first.id, second.id) == ("stale-queue", "poisoned-queue")
+    assert first.remedy == own.remedy == "mend b"
 
 
 def test_what_only_the_plan_says_weighs_half():
@@ -105,7 +132,7 @@ def test_ranking_holds_for_any_findings(findings):
     assert [c.score for c in causes] == sorted((c.score for c in causes), reverse=True)
     assert not set(explained.by.values()) & set(explained.by)
     assert {f.rule for f in explained.shown} | set(explained.by) == {f.rule for f in findings}
-    named = {f.cause for f in explained.shown if f.cause}
+    named = {name for f in explained.shown if f.cause for name in (f.cause, *f.also)}
     assert named == {c.id for c in causes}
 
 
@@ -152,7 +179,7 @@ def test_a_low_metric_without_a_fault_cannot_be_told():
 def test_every_cause_of_a_rule_is_in_the_catalogue_and_every_explained_rule_exists():
     rules = load_rules().rules
     for rule in rules.values():
-        assert not rule.cause or rule.cause in catalogue(), rule.id
+        assert {rule.cause, *rule.also} - {""} <= set(catalogue()), rule.id
         assert set(rule.explains) <= set(rules), rule.id
 
 

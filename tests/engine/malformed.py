@@ -180,6 +180,14 @@ def _values():
     yield Case("covers as text", _set("covers", "AP-3"), 6, "expected a list")
     yield Case("covers in another form", _set("covers", "[ap3]"), 6, "such as 'AP-3'")
     yield Case("cause with spaces", _set("cause", "starved batches"), 13, "kebab-case")
+    also = "cause: starved-batches"
+    yield Case("a share of one", _swap(also, also + "\nalso: {x: 1}"), 14, "share between 0 and 1")
+    yield Case("a share of none", _swap(also, also + "\nalso: {x: 0}"), 14, "share between 0 and 1")
+    yield Case("a share in words", _swap(also, also + "\nalso: {x: half}"), 14, "expected a number")
+    yield Case("a share of the cause", _swap(also, also + "\nalso: {starved-batches: 0.5}"), 14, "already")
+    yield Case("further causes in a list", _swap(also, also + "\nalso: [x]"), 14, "expected a mapping")
+    yield Case("a further cause with spaces", _swap(also, also + "\nalso: {x y: 0.5}"), 14, "kebab-case")
+    yield Case("further causes alone", _swap(also, "also: {x: 0.5}"), 13, "expected a 'cause'")
     yield Case("params as list", _swap("  least: {value: 5, ", "  - {value: 5, "), 8, "expected a mapping")
     yield Case("param as number", _swap("{value: 5, unit: rows, why: fewer is noise}", "5"), 8, "a mapping")
     yield Case("param as word", _swap("value: 5", "value: five"), 8, "expected a number, but got 'five'")
@@ -385,6 +393,11 @@ def _selection():
     yield case(
         "empty range", "basis: measured", "basis: measured, range: ''", 5, "'merit.range' expected text"
     )
+    for name, ends in {
+        "half a range": "one_low: 0",
+        "range beside its value": "one_low: 0.03, one_high: 0.04",
+    }.items():
+        yield case(name, "basis: measured", f"basis: measured, {ends}", 5, "one_low <= value <= one_high")
     yield case(
         "unknown merit key", "basis: measured", "basis: measured, ranges: a guess", 5, "did you mean 'range'?"
     )
@@ -393,11 +406,6 @@ def _selection():
         "merit as number",
         "{value: 0.02, low: 0.01, high: 0.03, unit: average precision, basis: measured}",
         "0.02",
-    for name, ends in {
-        "half a range": "one_low: 0",
-        "range beside its value": "one_low: 0.03, one_high: 0.04",
-    }.items():
-        yield case(name, "basis: measured", f"basis: measured, {ends}", 5, "one_low <= value <= one_high")
         5,
         "a mapping",
     )

@@ -73,6 +73,13 @@ def test_a_good_rule_holds_everything(write):
     assert check_rule(rule).passed
 
 
+def test_a_rule_may_speak_for_further_causes(write):
+    assert read_rule(write(GOOD)).also == {}
+    cause = "cause: starved-batches"
+    text = GOOD.replace(cause, cause + "\nalso: {stale-queue: 0.5, odd-rows: 0.25}")
+    assert read_rule(write(text)).also == {"stale-queue": 0.5, "odd-rows": 0.25}
+
+
 def test_a_good_selection_rule(write):
     rule = read_rule(write(SELECTION, folder="selection"))
     assert rule.loss == "smooth-ap"
@@ -89,12 +96,6 @@ def test_a_merit_may_say_against_what_and_what_its_range_is(write):
     rule = read_rule(write(text, folder="selection"))
     assert rule.merit.against == "weighted BCE"
     assert rule.merit.range == "spread of three seeds"
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "read"),
-    [
-        ("title: A batch holds too few positives", "title: on", lambda r: r.title == "on"),
     assert (rule.merit.one_low, rule.merit.one_high) == (None, None)
 
 
@@ -102,6 +103,12 @@ def test_a_merit_may_say_what_a_single_data_set_shows(write):
     text = SELECTION.replace("basis: measured", "basis: measured, one_low: -0.03, one_high: 0.02")
     rule = read_rule(write(text, folder="selection"))
     assert (rule.merit.one_low, rule.merit.one_high) == (-0.03, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "read"),
+    [
+        ("title: A batch holds too few positives", "title: on", lambda r: r.title == "on"),
         ("title: A batch holds too few positives", "title: yes", lambda r: r.title == "yes"),
         ("title: A batch holds too few positives", "title: 1:30", lambda r: r.title == "1:30"),
         ("title: A batch holds too few positives", "title: 2024-01-01", lambda r: r.title == "2024-01-01"),
