@@ -9,16 +9,16 @@ from imbalance_doctor.lab.worlds import World
 class PoolWithoutPositives(Kind):
     """A step without a positive to rank has no gradient."""
 
-    what = "Smooth-AP with a batch of 4 to 10 rows, half a percent of positives and no queue"
+    what = "Smooth-AP with a batch of 3 to 6 rows, half a percent of positives and no queue"
     causes = ("pool-without-positives", "no-valid-class", "few-live-positives")
     of = "smooth-ap-constant"
 
     def ground(self, setup: Setup, world: World, draw: Draw) -> Setup:
-        few = max(6, round(draw.between(0.002, 0.006) * 0.6 * len(world)))
+        few = max(6, round(draw.between(0.004, 0.008) * 0.6 * len(world)))
         return setup.but(train_positives=few)
 
     def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
-        return setup.but(queue_size=0, batch_size=draw.whole(4, 10))
+        return setup.but(queue_size=0, batch_size=draw.whole(3, 6))
 
 
 KIND = PoolWithoutPositives()

@@ -13,7 +13,8 @@ from imbalance_doctor.lab.worlds import World
 class SamplerEnriched(Kind):
     """A sampler enriches batches while the review share is that of the deployment.
 
-    It is then far below the prevalence of the pool.
+    It is then far below the prevalence of the pool; the blended binary cross-entropy makes up for most
+    of it.
     """
 
     what = "Batches with 20 to 50 percent of positives, the quantile for the natural share"

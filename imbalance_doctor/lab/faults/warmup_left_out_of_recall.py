@@ -7,7 +7,7 @@ from imbalance_doctor.lab.worlds import World
 
 
 class WarmupLeftOutOfRecall(Kind):
-    """The threshold lies somewhere among scores without order, and the loss pulls at what is near."""
+    """The threshold lies among scores without order. The blended loss soon orders them: little is lost."""
 
     what = "Recall at a quantile from the first step, at its last temperature"
     causes = ("warmup-too-short",)

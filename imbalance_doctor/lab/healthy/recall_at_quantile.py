@@ -18,7 +18,7 @@ class RecallAtQuantile(Kind):
             temp_start=draw.between(0.3, 1.0),
             temp_end=draw.between(0.05, 0.1),
             times_prevalence=draw.between(1.2, 2.5),
-            final_main_weight=draw.between(0.5, 0.75),
+            final_main_weight=draw.between(0.65, 0.75),
         )
 
 
