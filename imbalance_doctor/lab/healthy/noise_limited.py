@@ -15,7 +15,7 @@ class NoiseLimited(Kind):
 
     what = "Trains a linear model with plain cross-entropy on features that are mostly noise"
     ugly = (
-        "average precision stops at .1 to .3 and the loss hardly falls below that of a constant: "
+        "average precision stops far below 1 and the loss hardly falls below that of a constant: "
         "there is no more in the data"
     )
 
