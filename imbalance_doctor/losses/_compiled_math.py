@@ -1,4 +1,4 @@
-"""What the compiled kernels share: how they are compiled, and exponentials that the compiler can vectorise."""
+"""What the compiled kernels share: how they are compiled, and exponentials that can be vectorised."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
+from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
@@ -16,12 +18,11 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _LOG2E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 _ROUND = 6755399441055744.0  # 1.5 * 2**52: added, it leaves the rounded number in the low bits
-_SINGLE = numba.float32
-_ROUND_SINGLE = numba.float32(12582912.0)  # 1.5 * 2**23
+_ROUND_SINGLE = np.float32(12582912.0)  # 1.5 * 2**23
 
 
 def compiled(function: _F, *, exact: bool = False) -> _F:
-    """Compile a function. Unless `exact`, sums may be taken in any order; NaN and infinity stay what they are.
+    """Compile a function; unless it has to be `exact`, sums may be taken in any order.
 
     Kept on disk where a folder can be written, else in memory.
     """
@@ -33,44 +34,49 @@ def compiled(function: _F, *, exact: bool = False) -> _F:
     return cast("_F", made)
 
 
-def _cast(source: Any, target: Any) -> Any:
+def _bits_of(source: Any, target: Any, kind: Any) -> Any:
     """Make a function that takes the bits of one type for those of another."""
 
     @intrinsic
-    def bits(context: Any, value: Any) -> Any:
-        def generate(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.bitcast(arguments[0], context_type(signature.return_type))
-
-        def context_type(kind: Any) -> Any:
-            from llvmlite import ir
-
-            return {
-                types.int64: ir.IntType(64),
-                types.float64: ir.DoubleType(),
-                types.int32: ir.IntType(32),
-                types.float32: ir.FloatType(),
-            }[kind]
-
-        return target(source), generate
+    def bits(_context: Any, _value: Any) -> Any:
+        return target(source), lambda _, builder, __, arguments: builder.bitcast(arguments[0], kind)
 
     return bits
 
 
-_to_bits, _from_bits = _cast(types.float64, types.int64), _cast(types.int64, types.float64)
-_to_bits_single, _from_bits_single = _cast(types.float32, types.int32), _cast(types.int32, types.float32)
+_to_bits = _bits_of(types.float64, types.int64, ir.IntType(64))
+_from_bits = _bits_of(types.int64, types.float64, ir.DoubleType())
+_to_bits_single = _bits_of(types.float32, types.int32, ir.IntType(32))
+_from_bits_single = _bits_of(types.int32, types.float32, ir.FloatType())
 
 
-def _exp(x: float) -> float:
+def _exp(x: Any) -> Any:
     """Return exp(x) for |x| < 708, to about one rounding: 2**n times a Taylor polynomial."""
     shifted = x * _LOG2E + _ROUND
     n = shifted - _ROUND
     r = (x - n * _LN2_HIGH) - n * _LN2_LOW
     p = 1 / 479001600
     for k in (
-        1 / 39916800, 1 / 3628800, 1 / 362880, 1 / 40320, 1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0,
+        1 / 39916800, 1 / 3628800, 1 / 362880, 1 / 40320, 1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6,
+        0.5, 1.0, 1.0,
     ):  # fmt: skip
         p = p * r + k
     return _from_bits(_to_bits(p) + (_to_bits(shifted) << 52))
 
 
 exp = compiled(_exp, exact=True)
+
+
+def _exp_single(x: Any) -> Any:
+    """Return exp(x) for |x| < 87 in single precision."""
+    shifted = x * np.float32(_LOG2E) + _ROUND_SINGLE
+    n = shifted - _ROUND_SINGLE
+    r = (x - n * np.float32(0.693145751953125)) - n * np.float32(1.428606765330187e-06)
+    p = np.float32(1 / 5040)
+    for k in (1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0):
+        p = p * r + np.float32(k)
+    whole = np.int32(_to_bits_single(shifted)) << np.int32(23)
+    return _from_bits_single(np.int32(_to_bits_single(p) + whole))
+
+
+exp_single = compiled(_exp_single, exact=True)

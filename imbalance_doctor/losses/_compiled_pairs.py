@@ -206,7 +206,7 @@ def _spread_all(
 spread = compiled(_spread_all)
 
 
-def _terms(
+def _terms(  # noqa: PLR0913, PLR0917  compiled functions take no objects
     scores: np.ndarray,
     row: np.ndarray,
     weights: tuple[np.ndarray, np.ndarray],
@@ -278,7 +278,7 @@ def _terms(
 terms = compiled(_terms)
 
 
-def _read(
+def _read(  # noqa: PLR0913, PLR0917  compiled functions take no objects
     scores: np.ndarray,
     row: np.ndarray,
     mass: np.ndarray,

@@ -12,14 +12,17 @@ finite logit.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from imbalance_doctor.losses import _focal
+from imbalance_doctor.losses._compiled import in_turns, kernels
 from imbalance_doctor.losses.gather import should_gather
 
 __all__ = ["SigmoidFocalLoss", "sigmoid_focal"]
@@ -27,6 +30,7 @@ __all__ = ["SigmoidFocalLoss", "sigmoid_focal"]
 _REDUCTIONS = ("none", "mean", "sum")
 _OFF = -1
 _MIDDLE = 0.5
+_SHARED = 1 << 18  # logits from which a second thread pays
 
 
 @_focal.eager
@@ -174,6 +178,31 @@ class _Options:
     train: bool
 
 
+def _compiled(x: Tensor, y: Tensor, options: _Options) -> tuple[Tensor, Tensor] | None:
+    """Sum and gradient from the compiled kernel; None without it, and for soft labels and odd logits."""
+    found = kernels("focal") if x.device.type == "cpu" and x.dtype == torch.float32 else None
+    if found is None:
+        return None
+    scale = np.float32(options.scale)
+    plain = options.alpha == _OFF
+    weights = (
+        (scale, scale)
+        if plain
+        else (scale * np.float32(1 - options.alpha), scale * np.float32(options.alpha))
+    )
+    logits, labels, grad = x.numpy(), y.to(x.dtype).numpy(), np.empty(x.shape, np.float32)
+    step = max(_SHARED, -(-logits.size // torch.get_num_threads()))
+    totals: list[float] = []
+
+    def run(part: slice) -> None:
+        total, holds = found.focal(logits[part], labels[part], weights, np.float32(options.gamma), grad[part])
+        totals.append(total if holds else math.nan)
+
+    in_turns(run, [slice(start, start + step) for start in range(0, logits.size, step)])
+    total = math.fsum(totals)
+    return None if math.isnan(total) else (x.new_tensor(total), torch.from_numpy(grad))
+
+
 class _SigmoidFocal(torch.autograd.Function):
     """Sum, or every element, of the weighted loss; keeps its gradient."""
 
@@ -183,6 +212,10 @@ class _SigmoidFocal(torch.autograd.Function):
     ) -> Tensor:
         dtype = _focal.compute_dtype(inputs)
         x, y = inputs.detach().reshape(-1), targets.reshape(-1)
+        done = None if options.each or weight is not None else _compiled(x, y, options)
+        if done is not None:
+            _focal.keep(ctx, inputs, done[1].view(inputs.shape))
+            return done[0]
         w = None if weight is None else weight.expand(inputs.shape).reshape(-1)
         grad = torch.empty(x.shape if options.train else 0, dtype=dtype, device=x.device)
         losses = torch.empty(x.shape if options.each else 0, dtype=dtype, device=x.device)
