@@ -502,7 +502,7 @@ class _Naming:
             phase: Phase = ""
             if named.name in {"gradient_norm", "predicted_positive_share", "prevalence"}:
                 continue
-            if (named.name, named.part) in validated:
+            if (named.name, named.part) in validated or named.name == "loss_mean":  # steps since the last row
                 phase = "train"
             elif named.name == "average_precision" or which.key.lower().startswith("metrics/"):
                 phase = "val"

@@ -154,6 +154,7 @@ def records_of(value: Any, parsed: Parsed, *, stem: str, where: str) -> Iterator
     else:
         tables = []
     yield from rows.records(enumerate(_merged(tables), start=1))
+    yield from rows.lost()
     for group in dict.fromkeys(column.group for column in columns):
         members = [column for column in columns if column.group == group]
         for i, row in enumerate(_aligned(members, stem), start=1):

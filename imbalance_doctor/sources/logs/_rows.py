@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -134,6 +134,9 @@ _LONGEST_NAME = 80
 _LONGEST_KEY = 200
 _FARTHEST = 1e15
 _MOST_RANKS = 65_536
+_LOSS = re.compile(r"(?:^|_)loss(?:_|$)")
+_LASTING = 3  # values before and nulls after: fewer are an odd first or last row
+_MOST_LOST = 10_000
 
 
 def normal(key: str) -> str:
@@ -403,6 +406,26 @@ class _Plan:
     plain: tuple[str, ...]
     others: tuple[tuple[str, Role], ...]
     long: bool
+    losses: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Lost:
+    """A loss that every row stated until its rows began to say null.
+
+    Attributes
+    ----------
+    beside
+        Keys that stood in the last row with a value of it.
+    found
+        Number of its values.
+    records
+        Not finite, one for each row that says null; None once a row broke the pattern.
+    """
+
+    beside: frozenset[str] = frozenset()
+    found: int = 0
+    records: list[Record] | None = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -413,6 +436,7 @@ class Rows:
     decimal_comma: bool = False
     count: int = 0
     keys: dict[str, None] = field(default_factory=dict)
+    _lost: dict[str, _Lost] = field(default_factory=dict)
     _plans: dict[tuple[Any, ...], _Plan] = field(default_factory=dict)
     _clocks: dict[tuple[str, ...], Clock] = field(default_factory=dict)
 
@@ -423,18 +447,41 @@ class Rows:
             if record is not None:
                 yield record
 
+    def lost(self) -> Iterator[Record]:
+        """Yield the losses that were not finite to the end and were written as null, since JSON has no NaN.
+
+        Ask after the last row of JSON. Null also means that a value was not measured: so every row must have
+        stated the loss before, and the rows that say null must say nothing that those before did not.
+        """
+        for lost in self._lost.values():
+            if lost.records and min(lost.found, len(lost.records)) >= _LASTING:
+                yield from lost.records
+
+    def _watch(
+        self, row: Mapping[str, Any], plan: _Plan, values: Mapping[str, float], record: Record
+    ) -> None:
+        """Remember which losses a row states or leaves null."""
+        for key in plan.losses:
+            lost = self._lost.setdefault(key, _Lost())
+            if lost.records is None:
+                continue
+            if key in values:
+                lost.found += 1
+                lost.beside = frozenset(values)
+                if lost.records:
+                    lost.records = None
+            elif row[key] is None and lost.found and lost.beside >= values.keys():
+                if len(lost.records) < _MOST_LOST:
+                    lost.records.append(replace(record, values={key: math.nan}))
+            else:
+                lost.records = None
+
     def record(self, row: Mapping[Any, Any], line: int = 0) -> Record | None:
         """Return a row as a record; None when it measures nothing."""
         if not _NESTED.isdisjoint(map(type, row.values())):
             row = flatten(row)
         plan = self._plans.get(tuple(row)) or self._plan(tuple(row))
-        values: dict[str, float] = {}
-        for key in plan.plain:
-            value = row[key]
-            if type(value) is float:
-                values[key] = value
-            elif (measured := number(value, decimal_comma=self.decimal_comma)) is not None:
-                values[key] = measured
+        values = self._measured(row, plan)
         told = self._told(row, plan, values) if plan.others else _NOTHING
         if told is None:
             return None
@@ -444,14 +491,27 @@ class Rows:
         if phase == "test":
             # Not every log has a validation phase beside it: which of the two it is shows at the end.
             values = {key if phase_of(key) else f"test_{key}": value for key, value in values.items()}
-        if not values:
+        if not values and not any(key in self._lost for key in plan.losses):
             return None
         step, epoch = self._stand(row, plan, told)
-        self.count += 1
         if len(self.keys) < _MOST_KEYS:
             self.keys.update(dict.fromkeys(values))
         known: Phase = "" if phase == "test" else phase
-        return Record(values=values, line=line, step=step, epoch=epoch, phase=known, group=group, rank=rank)
+        record = Record(values=values, line=line, step=step, epoch=epoch, phase=known, group=group, rank=rank)
+        if plan.losses and phase != "test":
+            self._watch(row, plan, values, record)
+        self.count += bool(values)
+        return record if values else None
+
+    def _measured(self, row: Mapping[str, Any], plan: _Plan) -> dict[str, float]:
+        values: dict[str, float] = {}
+        for key in plan.plain:
+            value = row[key]
+            if type(value) is float:
+                values[key] = value
+            elif (measured := number(value, decimal_comma=self.decimal_comma)) is not None:
+                values[key] = measured
+        return values
 
     def _stand(self, row: Mapping[str, Any], plan: _Plan, told: _Told) -> tuple[float | None, float | None]:
         """Return step and epoch of a row."""
@@ -474,6 +534,7 @@ class Rows:
             plain=tuple(key for key, role in roles.items() if role in {"", "value", "step", "epoch"}),
             others=tuple((key, role) for key, role in roles.items() if role in _TELLING),
             long={"name", "value"} <= set(roles.values()),
+            losses=tuple(key for key, role in roles.items() if not role and _LOSS.search(normal(key))),
         )
         if len(self._plans) < _MOST_KEYS:
             self._plans[keys] = plan

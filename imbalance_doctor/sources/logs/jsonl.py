@@ -83,6 +83,7 @@ def _records(file: LogFile, parsed: Parsed) -> Iterator[Record]:
         if record is not None:
             sample = sample or line.strip()[:_LONGEST_SAMPLE]
             yield record
+    yield from rows.lost()
     if rows.count:
         parsed.templates = [Template(sample=sample, count=rows.count + lines.skipped, keys=tuple(rows.keys))]
 

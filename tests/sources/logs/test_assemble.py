@@ -320,6 +320,15 @@ def test_whose_metric_it_is_follows_from_the_other_keys(keys, phase):
     assert {s.phase for s in run.series if s.key == "accuracy"} == {phase}
 
 
+@pytest.mark.parametrize("beside", [("train/loss", "val/loss"), ("train/loss",), ("loss", "val_loss"), ()])
+def test_the_mean_loss_since_the_last_row_is_of_training(beside):
+    records = [
+        Record(values=dict.fromkeys((*beside, "loss_mean10", "val_ap"), 1 / (s + 1)), step=float(s))
+        for s in range(4)
+    ]
+    assert curve(only(records), "loss_mean").phase == "train"
+
+
 def test_metrics_in_lines_of_their_own_are_validated():
     records = []
     for e in range(4):

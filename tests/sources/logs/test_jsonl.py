@@ -84,6 +84,50 @@ def test_settings_are_no_measurements(tmp_path):
     assert [r.line for r in parsed.records] == [2, 3]
 
 
+def _epochs(**last):
+    rows = [{"epoch": i, "loss": 0.5, "val_loss": 0.6, "auc": 0.7} for i in range(5)]
+    return rows + [{**rows[0], **last, "epoch": i} for i in range(5, 9)]
+
+
+def test_a_loss_that_is_null_to_the_end_was_not_finite(tmp_path):
+    for rows in (
+        _epochs(loss=None),
+        _epochs(loss=None, auc=None),
+        [{**r, "auc": None} for r in _epochs(loss=None)],
+    ):
+        records = list(t.parse(Jsonl, tmp_path, _lines(*rows)).records)
+        lost = [r for r in records if math.isnan(r.values.get("loss", 0))]
+        assert [(r.epoch, r.line) for r in lost] == [(5, 6), (6, 7), (7, 8), (8, 9)]
+        assert sum(r.values.get("loss") == 0.5 for r in records) == 5
+    alone = [{"step": i, "loss": 0.5 if i < 4 else None} for i in range(9)]
+    records = list(t.parse(Jsonl, tmp_path, _lines(*alone)).records)
+    assert [r.step for r in records if math.isnan(r.values["loss"])] == [4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        _epochs(loss=None)[:7],
+        _epochs(loss=None)[3:],
+        [*_epochs(loss=None), *_epochs()[:1]],
+        [{"epoch": 0, "loss": None, "val_loss": 0.6, "auc": 0.7}, *_epochs(loss=None)],
+        _epochs(loss=None, test_auc=0.7),
+        _epochs(auc=None),
+    ],
+    ids=[
+        "too few nulls",
+        "too few before",
+        "a value after",
+        "a null before",
+        "rows of another kind",
+        "no loss",
+    ],
+)
+def test_null_is_mostly_what_was_not_measured(tmp_path, rows):
+    records = t.parse(Jsonl, tmp_path, _lines(*rows)).records
+    assert not [r for r in records if any(map(math.isnan, r.values.values()))]
+
+
 def test_nested_values_are_flattened(tmp_path):
     row = {"epoch": "3/40", "metrics": {"loss": 0.5, "val": {"auc": 0.6}}, "recall": [0.1, None], "on": True}
     parsed = t.parse(Jsonl, tmp_path, _lines(row, {**row, "epoch": "4/40", "scores": list(range(999))}))
