@@ -13,7 +13,8 @@ from imbalance_doctor.lab.worlds import World
 class BadBatchInQueue(Kind):
     """A pass over another data set in the middle of the run fills the queue.
 
-    Its scores are equal and far up, half of them called positive, until newer rows push them out.
+    Little is lost by the end. Its scores are equal and far up, half of them called positive, until
+    newer rows push them out.
     """
 
     what = "A queue filled with rows of another data set in the middle of the run"

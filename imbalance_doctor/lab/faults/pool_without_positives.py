@@ -7,7 +7,10 @@ from imbalance_doctor.lab.worlds import World
 
 
 class PoolWithoutPositives(Kind):
-    """A step without a positive to rank has no gradient."""
+    """A step without a positive to rank has no gradient.
+
+    So few steps also overfit little: with so few positives the twin is often no better.
+    """
 
     what = "Smooth-AP with a batch of 3 to 6 rows, half a percent of positives and no queue"
     causes = ("pool-without-positives", "no-valid-class", "few-live-positives")

@@ -7,7 +7,10 @@ from imbalance_doctor.lab.worlds import World
 
 
 class QuantileUnresolved(Kind):
-    """Without a queue the small batch is the pool, and its threshold jumps from row to row."""
+    """Without a queue the small batch is the pool, and its threshold jumps from row to row.
+
+    The blended loss makes up for most of it.
+    """
 
     what = "Recall at a quantile of a few percent, of a batch of 8 to 24 rows without a queue"
     causes = ("quantile-unresolved", "few-live-positives")

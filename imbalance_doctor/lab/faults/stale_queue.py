@@ -7,7 +7,10 @@ from imbalance_doctor.lab.worlds import World
 
 
 class StaleQueue(Kind):
-    """Live rows are ranked against scores of a model of long ago. Both runs learn fast, in small batches."""
+    """Live rows are ranked against scores of a model of long ago.
+
+    Both runs learn fast, in small batches; mostly little is lost.
+    """
 
     what = "A queue of 8192 to 32768 rows for batches of 16 to 32"
     causes = ("stale-queue",)
