@@ -124,6 +124,12 @@ class Trace:
         "mean predicted probability over prevalence at last, taking the logits for normal",
         needs=("log.score_mean", "log.score_std", "log.prevalence"),
     )
+    mean_probability: float | None = described(
+        "mean predicted probability at last, taking the logits for normal",
+        unit="share",
+        needs=("log.score_mean", "log.score_std"),
+    )
+    learning_rate: float | None = described("largest learning rate of the run", needs=("log.learning_rate",))
     predicted_share: float | None = described(
         "share predicted positive at last", unit="share", needs=("log.predicted_positive_share",)
     )
@@ -318,6 +324,8 @@ _SEEN: Mapping[str, tuple[str, ...]] = {
     "score_resolution": ("score_std",),
     "score_absmax": ("score_absmax",),
     "calibration": ("score_mean",),
+    "mean_probability": ("score_mean",),
+    "learning_rate": ("learning_rate",),
     "predicted_share": ("predicted_positive_share",),
     "loss_over_prior": ("loss",),
 }
@@ -448,14 +456,17 @@ def _scores(rows: Rows, prevalence: float | None) -> dict[str, Any]:
         middle, spread_last = last(both[0]), last(both[1])
         if middle is not None and spread_last is not None:
             found["score_resolution"] = ratio(spread_last, max(abs(middle), spread_last))
-            if prevalence:
-                found["calibration"] = ratio(_mean_probability(middle, spread_last), prevalence)
+            found["mean_probability"] = _mean_probability(middle, spread_last)
+            found["calibration"] = ratio(found["mean_probability"], prevalence)
     cuts = rows.together("threshold", "score_std")
     if cuts is not None:
         found["threshold_noise"] = ratio(noise(cuts[0]), median(cuts[1]))
     largest = rows.get("score_absmax")
     if largest is not None and len(finite(largest.values)):
         found["score_absmax"] = float(np.max(finite(largest.values)))
+    rates = rows.get("learning_rate")
+    if rates is not None and len(finite(rates.values)):
+        found["learning_rate"] = float(np.max(finite(rates.values)))
     predicted = rows.either("predicted_positive_share")
     if predicted is not None:
         found["predicted_share"] = last(predicted.values)

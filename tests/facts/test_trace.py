@@ -260,6 +260,20 @@ def test_the_excess_above_the_training_rows_needs_their_average_precision():
     assert trace("loss_excess_training", loss=0.8, average_precision=0.4) is None
 
 
+def test_the_mean_probability_needs_no_prevalence():
+    assert trace("mean_probability", score_mean=0.0, score_std=1.0) == pytest.approx(0.5)
+    narrow = trace("mean_probability", score_mean=-2.0, score_std=1e-6)
+    assert narrow == pytest.approx(1 / (1 + math.exp(2)))
+    assert trace("calibration", score_mean=0.0, score_std=1.0) is None
+    assert trace("mean_probability", score_mean=0.0) is None
+
+
+def test_the_largest_learning_rate():
+    rates = np.where(np.arange(N) == 3, 109.0, 0.5)
+    assert trace("learning_rate", learning_rate=rates) == 109
+    assert trace("learning_rate", loss=1.0) is None
+
+
 def test_loss_over_the_entropy_of_the_prior():
     prior = -(0.1 * math.log(0.1) + 0.9 * math.log(0.9))
     assert trace("loss_over_prior", loss=2 * prior, prevalence=0.1) == pytest.approx(2)
