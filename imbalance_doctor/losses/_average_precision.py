@@ -33,6 +33,7 @@ _SMALL_PAIRS = 131_072
 _COMPILED_NS = 0.7
 _WINDOW_NS = 80.0
 _TOGETHER = 8
+_SHARED = 32_768  # scores from which a second thread pays
 _BLOCK = 65_536
 _MAX_BLOCK = 98_304
 
@@ -300,7 +301,7 @@ def solve(
         weight.index_copy_(0, index, answer[1])
 
     tasks = _plan(pool, [c for c in usable if c not in poisoned], method)
-    if pool.compiled:
+    if pool.compiled and pool.rows * len(usable) >= _SHARED:
         in_turns(run, tasks)
     else:
         for task in tasks:

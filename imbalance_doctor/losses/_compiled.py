@@ -1,8 +1,9 @@
 """Compiled forms of the losses on the CPU, used where numba is installed (the extra `fast`).
 
 Nothing here is imported before a loss first runs on the CPU, and without numba the numpy and torch forms do
-the same work. The first call of a loss compiles its kernels, which takes some seconds; they are kept beside
-the package or in ``NUMBA_CACHE_DIR``, and for this process only where neither can be written.
+the same work. The first call of a loss compiles its kernels, which takes about 2 to 6 seconds for each loss
+and type of scores; they are kept beside the package or in ``NUMBA_CACHE_DIR``, and for this process only
+where neither can be written.
 
 Kernels release the interpreter's lock and start no threads of their own: :func:`in_turns` shares pieces of
 work among plain threads, which neither a fork nor a second caller can disturb.
@@ -25,7 +26,7 @@ _T = TypeVar("_T")
 
 @cache
 def kernels(name: str) -> Any:
-    """Return the module of the kernels ``pairs``, ``order`` or ``focal``; None without numba."""
+    """Return the module of the kernels ``pairs``, ``focal`` or ``order``; None without numba."""
     try:
         return importlib.import_module(f"imbalance_doctor.losses._compiled_{name}")
     except ImportError:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from imbalance_doctor.losses import _host
+from imbalance_doctor.losses._compiled import kernels
 from imbalance_doctor.losses._host import SAMPLE, SPREAD, TAIL, Interpolation
 
 __all__ = [
@@ -337,6 +338,12 @@ def anchor_pull(scores: Tensor, anchor: Anchor, positives: Slopes) -> Tensor:
         Gradient of the negatives, [live, C], and 0 at positives.
     """
     threshold, width = anchor
+    compiled = kernels("order") if scores.device.type == "cpu" and len(threshold) == 1 else None
+    if compiled is not None:
+        x, at, h, place, force = (part.detach().numpy() for part in (scores, *anchor, *positives[::2]))
+        out = np.empty(x.shape, x.dtype)
+        compiled.pull(x.ravel(), at[0], h[0], place, force, _NO_PULL, out.ravel())
+        return torch.from_numpy(out)
     pull = torch.sub(scores, threshold)
     torch.addcmul(width * width, pull, pull, out=pull)
     torch.div(width, pull, out=pull).square_()

@@ -139,7 +139,7 @@ class Pool:
         """Row and column of each positive, [E] each, for a pool on the CPU."""
         targets = self.targets.numpy()
         if self.scores.shape[1] == 1:
-            row = np.flatnonzero(targets == 1)
+            row = (targets == 1).nonzero()[0]
             return row, np.zeros_like(row)
         # A queue filled by another library may hold labels that are no class.
         row = np.flatnonzero((targets >= 0) & (targets < self.scores.shape[1]))

@@ -1,0 +1,146 @@
+"""The compiled losses against the forms that need no numba."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("numba")
+
+import torch
+
+from imbalance_doctor.losses import PAUCAtBudgetLoss, RecallAtQuantileLoss, _compiled
+from imbalance_doctor.losses.sigmoid_focal import sigmoid_focal
+from imbalance_doctor.losses.smooth_ap import smooth_ap
+
+
+@pytest.fixture
+def hide(monkeypatch):
+    """Return a function after which numba cannot be imported."""
+
+    def hidden():
+        for name in [name for name in sys.modules if name.startswith("imbalance_doctor.losses._compiled_")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, "numba", None)
+        _compiled.kernels.cache_clear()
+
+    yield hidden
+    _compiled.kernels.cache_clear()
+
+
+def both(hide, loss, scores):
+    """Values and gradients with the kernels, and without."""
+
+    def once():
+        leaf = scores.clone().requires_grad_()
+        value = loss(leaf)
+        value.sum().backward()
+        return value.detach(), leaf.grad
+
+    assert _compiled.kernels("pairs") is not None
+    compiled = once()
+    hide()
+    assert _compiled.kernels("pairs") is None
+    return compiled, once()
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rows", [30, 700, 6000])
+@pytest.mark.parametrize("temperature", [1e-5, 0.01, 1.0])
+def test_smooth_ap_needs_no_numba(hide, kind, rows, temperature):
+    generator = torch.Generator().manual_seed(rows)
+    scores = torch.randn(rows, 3, generator=generator, dtype=kind)
+    positive = torch.rand(rows, 3, generator=generator) < torch.tensor([0.1, 0.5, 0.9])
+    weight, pool_weight = torch.rand(2, rows, generator=generator, dtype=kind)
+
+    def loss(leaf):
+        plain = smooth_ap(leaf, positive, temperature=temperature)[0]
+        weighed = smooth_ap(
+            leaf, positive, temperature=temperature, live=rows // 2, weight=weight, pool_weight=pool_weight
+        )[0]
+        return torch.cat([plain, weighed])
+
+    (value, gradient), (wanted, wanted_gradient) = both(hide, loss, scores)
+    exact = 1e-10 if kind == torch.float64 else 1e-6
+    assert torch.allclose(value, wanted, rtol=exact, atol=exact)
+    assert torch.allclose(
+        gradient, wanted_gradient, rtol=0, atol=exact * max(1e-3, float(wanted_gradient.abs().max()))
+    )
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 3.7])
+@pytest.mark.parametrize("alpha", [-1, 0.0, 0.25])
+def test_sigmoid_focal_needs_no_numba(hide, gamma, alpha):
+    scores = torch.cat([torch.linspace(-1e4, 1e4, 501), torch.linspace(-30, 30, 9000)])
+    labels = (torch.arange(len(scores)) % 3 == 0).float()
+
+    def loss(leaf):
+        return sigmoid_focal(leaf, labels, gamma=gamma, alpha=alpha)
+
+    (value, gradient), (wanted, wanted_gradient) = both(hide, loss, scores)
+    assert value.item() == pytest.approx(wanted.item(), rel=1e-5)  # single precision sums
+    assert gradient.isfinite().all()
+    assert torch.allclose(gradient, wanted_gradient, rtol=2e-5, atol=1e-11)
+
+
+@pytest.mark.parametrize("strange", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("label", [0.0, 0.3, 1.0])
+def test_odd_logits_and_soft_labels_are_left_to_the_other_form(hide, strange, label):
+    scores, labels = torch.tensor([0.5, strange, -2.0]), torch.tensor([1.0, label, 0.0])
+
+    def loss(leaf):
+        return sigmoid_focal(leaf, labels, reduction="sum")
+
+    for compiled, wanted in zip(*both(hide, loss, scores), strict=True):
+        assert torch.equal(compiled.isnan(), wanted.isnan())
+        assert torch.allclose(compiled, wanted, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", [RecallAtQuantileLoss, PAUCAtBudgetLoss])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_anchor_needs_no_numba(hide, kind, dtype):
+    generator = torch.Generator().manual_seed(1)
+    labels = (torch.rand(2000, generator=generator) < 0.1).long()
+    scores = torch.randn(2000, 1, generator=generator, dtype=dtype) + labels[:, None]
+    loss = kind(1, queue_size=0, temperature=0.3)
+    (value, gradient), (wanted, wanted_gradient) = both(hide, lambda leaf: loss(leaf, labels), scores)
+    assert torch.equal(value, wanted)
+    assert torch.allclose(gradient, wanted_gradient, rtol=1e-4, atol=1e-9)
+    assert abs(float(gradient.sum())) < 1e-6
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path):
+    """Compiling falls back to memory."""
+    code = (
+        "from numba.core import caching\n"
+        "caching.CacheImpl._locator_classes = []\n"
+        "from imbalance_doctor.losses import _compiled_math\n"
+        "assert abs(_compiled_math.exp(1.0) - 2.718281828459045) < 1e-15\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_numba_waits_for_the_first_loss():
+    code = "import sys, imbalance_doctor.losses; assert 'numba' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_pieces_are_done_once_and_failures_raised(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    done, lock = [], threading.Lock()
+
+    def work(piece):
+        with lock:
+            done.append(piece)
+
+    _compiled.in_turns(work, range(20))
+    assert sorted(done) == list(range(20))
+
+    def fail(piece):
+        raise LookupError(piece)
+
+    with pytest.raises(LookupError):
+        _compiled.in_turns(fail, [1, 2, 3])
