@@ -130,9 +130,12 @@ def borne_out(claim: Confidence, severity: Severity, figures: Figures | None) ->
     A claim is lowered where even the upper end of the interval of the rule's precision does not reach it.
     It stands where too little was measured: few firings, or no run of the rule's cause.
     """
-    if figures is None or figures.fires < _number("measured", "firings") or not figures.right:
+    if figures is None or not figures.right:
         return claim, False
-    _, most = wilson(*figures.precision(severity))
+    right, firings = figures.precision(severity)
+    if firings < _number("measured", "firings"):
+        return claim, False
+    _, most = wilson(right, firings)
     allowed = next((c for c in CONFIDENCES[:-1] if most >= _number("measured", c)), CONFIDENCES[-1])
     return max(claim, allowed, key=CONFIDENCES.index), True
 

@@ -9,7 +9,9 @@
 ``about`` says how it was measured. Of each rule there are counts of runs: ``right``, harmed runs of the
 rule's own cause; ``clean``, healthy runs and those that their fault did no harm; and on how many of these,
 and on how many of all runs, it fired. ``fires_harmless``, where given, are those of ``fires_clean`` whose
-fault was the rule's own: a note is right about them, an alarm is not.
+fault was the rule's own: a note is right about them, an alarm is not. ``leads``, where given, are those of
+``fires`` that no other finding explained, ``leads_right`` those of them that were right: as a symptom of
+something else a finding claims no cause of its own.
 """
 
 from __future__ import annotations
@@ -43,6 +45,9 @@ class Figures:
         Firings among all runs, harmed by other causes included.
     fires_harmless
         Those of `fires_clean` where the fault is the rule's own.
+    leads, leads_right
+        Firings that no other finding explained, and those of them whose cause was right; None where that
+        was not counted, so that all firings count.
     """
 
     right: int
@@ -51,6 +56,8 @@ class Figures:
     fires_clean: int
     fires: int
     fires_harmless: int = 0
+    leads: int | None = None
+    leads_right: int | None = None
 
     @classmethod
     def of(cls, counts: Any) -> Self:
@@ -62,7 +69,10 @@ class Figures:
             They are no counts, or contradict each other; the message says which.
         """
         counts = _table(counts, "counts of runs")
-        for name in sorted(_COUNTS - counts.keys() - {"fires_harmless"}):
+        counts = {
+            name: value for name, value in counts.items() if value is not None or name not in _UNCOUNTED
+        }
+        for name in sorted(_COUNTS - counts.keys() - _OPTIONAL):
             raise ValueError(f"expected the key '{name}', but it is missing")
         for name, value in counts.items():
             if name not in _COUNTS:
@@ -76,6 +86,8 @@ class Figures:
             ("clean", found.clean, found.fires_clean),
             ("fires", found.fires, found.fires_right + found.fires_clean),
             ("fires_clean", found.fires_clean, found.fires_harmless),
+            ("fires", found.fires, found.leads or 0),
+            ("leads", found.leads or 0, found.leads_right or 0),
         ):
             if part > whole:
                 raise ValueError(f"'{name}' expected at least {part}, but got {whole}")
@@ -93,6 +105,8 @@ class Figures:
 
     def precision(self, severity: str) -> Share:
         """Return in how many firings its cause is right: of an alarm only where there is harm."""
+        if self.leads is not None:
+            return self.leads_right or 0, self.leads
         return self.fires_right + (self.fires_harmless if severity == "note" else 0), self.fires
 
     def document(self, severity: str) -> dict[str, Any]:
@@ -106,6 +120,8 @@ class Figures:
 
 
 _COUNTS = {field.name for field in fields(Figures)}
+_UNCOUNTED = {"leads", "leads_right"}
+_OPTIONAL = {"fires_harmless", *_UNCOUNTED}
 
 
 def ends(name: str, share: Share) -> dict[str, float | None]:

@@ -48,6 +48,8 @@ class Answer:
     causes: tuple[str, ...]
     fired: Mapping[str, str]
     """Severity, by id of each rule that fired on the log."""
+    led: frozenset[str] = frozenset()
+    """Those of them that no other finding explains."""
     named: tuple[str, ...] = ()
     """Rules that speak for the first cause."""
     remedy: Mapping[str, Any] | None = None
@@ -112,6 +114,7 @@ def _answer(run: Path, label: Labelled, rules: Sequence[Rule], level: int) -> An
         verdict=trained.verdict,
         causes=tuple(cause.id for cause in trained.causes),
         fired={f.rule: f.severity for f in trained.findings if f.from_log},
+        led=frozenset(f.rule for f in trained.findings if f.rule not in trained.explained),
         named=tuple(f.rule for f in first.findings) if first else (),
         remedy=suggest or None,
         on_time=_on_time(trained, label),
@@ -200,6 +203,10 @@ def measured_rules(said: Iterable[Answer], rules: Iterable[Rule]) -> dict[str, d
             "fires_clean": sum(rule.id in a.fired for a in clean),
             "clean": len(clean),
             "fires": sum(rule.id in a.fired for a in said),
+            "leads": len(leads := [a for a in said if rule.id in a.fired and rule.id in a.led]),
+            "leads_right": sum(
+                rule.cause in a.label.causes and (a.label.harmed or rule.severity == "note") for a in leads
+            ),
             "fires_harmless": sum(rule.id in a.fired and rule.cause in a.label.causes for a in clean),
         }
     return found

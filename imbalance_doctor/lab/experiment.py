@@ -11,6 +11,7 @@ from imbalance_doctor.engine.loader import Rule
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.lab import remedies
 from imbalance_doctor.lab.base import Kind, faults, find, healthy
+from imbalance_doctor.lab.dialects import dialect_named
 from imbalance_doctor.lab.diagnosis import Answer, answers, figures, measured_rules
 from imbalance_doctor.lab.results import About, store_figures
 from imbalance_doctor.lab.runs import Job, Progress, silent
@@ -57,6 +58,8 @@ def jobs(
         Three kinds and short runs on one world that is made up.
     """
     held_out = part == "held-out"
+    if dialect is not None:
+        dialect_named(dialect)
     if smoke:
         return [
             Job(kind=kind, world="clouds", seed=seed, held_out=held_out, steps=_SMOKE["steps"])  # type: ignore[arg-type]

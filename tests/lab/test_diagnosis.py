@@ -65,9 +65,9 @@ def test_a_rule_is_credited_with_harmed_runs_of_its_own_cause():
     rules = [rule for rule in load_rules().rules.values() if rule.id == "loss-climbs"]
     (cause,) = {rule.cause for rule in rules}
     said = [
-        _answer(_label(causes=(cause,)), fired=("loss-climbs",)),
+        _answer(_label(causes=(cause,)), fired=("loss-climbs",), led=frozenset({"loss-climbs"})),
         _answer(_label(causes=(cause,))),
-        _answer(_label(causes=("not-separable",)), fired=("loss-climbs",)),
+        _answer(_label(causes=("not-separable",)), fired=("loss-climbs",), led=frozenset({"loss-climbs"})),
         _answer(_label("harmless", (cause,)), fired=("loss-climbs",)),
         _answer(_label("harmless", ())),
         _answer(_label("unsure", (cause,)), fired=("loss-climbs",)),
@@ -75,6 +75,7 @@ def test_a_rule_is_credited_with_harmed_runs_of_its_own_cause():
     assert measured_rules(said, rules) == {
         "loss-climbs": {
             "fires_right": 1, "right": 2, "fires_clean": 1, "clean": 2, "fires": 3, "fires_harmless": 1,
+            "leads": 2, "leads_right": 1,
         }
     }  # fmt: skip
 
@@ -87,7 +88,7 @@ def folder(tmp_path_factory):
 
 
 def test_levels_of_sight_hide_what_they_do_not_show(folder):
-    (reading,) = read_logs([str(next((folder / "runs").glob("*s0/*.jsonl")))])
+    (reading,) = read_logs([str(next((folder / "runs").glob("*s0/*.json*")))])
     (log,) = reading.runs
     names = [{(s.name, s.phase) for s in at_level(log, level).series} for level in range(3)]
     assert names[0] < names[1] <= names[2]

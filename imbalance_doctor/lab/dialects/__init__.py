@@ -35,7 +35,7 @@ from imbalance_doctor.lab.dialects.tables import Csv, JsonLines, KerasCsv, Light
 from imbalance_doctor.lab.dialects.texts import HfConsole, KeyValue, ProgressBar, PythonLogging
 from imbalance_doctor.lab.dialects.trackers import Mlflow, TensorBoard, TrainerState
 
-__all__ = ["DIALECTS", "Dialect", "usable", "write_log"]
+__all__ = ["DIALECTS", "Dialect", "dialect_named", "usable", "write_log"]
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
     {
@@ -59,6 +59,22 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
 def usable() -> tuple[str, ...]:
     """Return the names of the dialects that can be written here."""
     return tuple(name for name, dialect in DIALECTS.items() if dialect.usable)
+
+
+def dialect_named(name: str) -> Dialect:
+    """Return the dialect of this name.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    if name not in DIALECTS:
+        raise InputError(
+            f"expected a dialect of logs, but got '{name}'",
+            hint=did_you_mean(name, DIALECTS) or f"there are {', '.join(DIALECTS)}",
+        )
+    return DIALECTS[name]
 
 
 def write_log(
@@ -95,14 +111,9 @@ def write_log(
     InputError
         There is no such dialect, no row, or what the dialect needs is not installed.
     """
-    if dialect not in DIALECTS:
-        raise InputError(
-            f"expected a dialect of logs, but got '{dialect}'",
-            hint=did_you_mean(dialect, DIALECTS) or f"there are {', '.join(DIALECTS)}",
-        )
+    writer = dialect_named(dialect)
     if not rows:
         raise InputError("expected at least one row to write, but got none")
-    writer = DIALECTS[dialect]
     kept = [{k: v for k, v in row.items() if k in {"step", "epoch"} or writer.carries(k)} for row in rows]
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
