@@ -288,20 +288,18 @@ def _gain(merits: Mapping[str, Merit], loss: str) -> str:
     merit = merits.get(loss)
     if merit is None:
         return "what this loss is worth here against plain BCE or CE has not been measured"
+    beyond = caution("beyond_the_loss") if merit.value < float(caution("beyond_the_loss_below")) else ""
     if merit.value == merit.low == merit.high == 0:
-        return (
-            f"none: it is the baseline that other losses are measured against. {caution('beyond_the_loss')}"
-        )
+        return f"none: it is the baseline that other losses are measured against. {beyond}"
     gain = (
         f"{merit.value:+.3f} {merit.unit.replace('_', ' ')} against {merit.against} ({merit.basis}), "
         f"{merit.range} {merit.low:+.3f} to {merit.high:+.3f}"
     )
     if merit.one_low is not None and merit.one_high is not None:
         gain += f"; on a single data set {merit.one_low:+.3f} to {merit.one_high:+.3f} in nine of ten"
-        return f"{gain}. {caution('beyond_the_loss')}"
-    if merit.basis != "measured" or merit.unit not in ("average_precision", "average precision"):
-        return f"{gain}. {caution('beyond_the_loss')}"
-    return f"{gain}. {caution('single_data_set')} {caution('beyond_the_loss')}"
+    elif merit.basis == "measured" and merit.unit in ("average_precision", "average precision"):
+        gain += f". {caution('single_data_set').removesuffix('.')}"
+    return f"{gain}. {beyond}".rstrip()
 
 
 def _alternatives(

@@ -72,7 +72,10 @@ class Proposal:
 
 
 def caution(name: str) -> str:
-    """Return a measured caution of ``proposals/common.yaml``: ``single_data_set`` or ``beyond_the_loss``."""
+    """Return a measured caution of ``proposals/common.yaml``: ``single_data_set`` or ``beyond_the_loss``.
+
+    ``beyond_the_loss_below`` is the gain below which the latter is said.
+    """
     return str(_files()["common"][name])
 
 

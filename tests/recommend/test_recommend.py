@@ -145,13 +145,42 @@ def test_mild_imbalance_needs_no_special_loss():
     assert advise(binary(10_000, 4_000)).plan.loss == "bce"
 
 
-def test_the_contested_top_is_where_ranking_losses_win():
+def test_another_loss_wins_where_the_top_is_contested():
     labels = binary(1_000_000, 1_500)
     ordinary = advise(labels, metric="average_precision")
     contested = advise(labels, metric="average_precision", baseline_roc_auc=0.99, baseline_metric=0.3)
-    assert ordinary.plan.loss not in RANKING_LOSSES
-    assert contested.plan.loss in RANKING_LOSSES
-    assert contested.plan.queue_size > 0
+    assert ordinary.plan.loss == "bce"
+    assert contested.plan.loss == "weighted-bce"
+    assert contested.plan.pos_weight == pytest.approx((998_500 / 1_500) ** 0.5, rel=0.01)
+    # level with it: the ranking loss, with a queue, and what no loss of ours is
+    assert contested.gain.low > 0.1
+    assert "mined hard negatives" in contested.gain.message
+    smooth = next(a for a in contested.alternatives if a.loss == "smooth-ap")
+    assert smooth.plan.queue_size > 0
+    assert next(m for m in contested.merits if m.loss == "smooth-ap").low > 0
+
+
+def test_ranking_losses_win_where_the_top_is_contested_and_recall_or_a_partial_auc_counts():
+    labels = binary(1_000_000, 1_500)
+    for budget in (
+        {"metric": "recall_at_quantile", "metric_quantile": 0.005},
+        {"metric": "partial_auc", "metric_fpr_high": 0.01},
+    ):
+        contested = advise(labels, baseline_roc_auc=0.99, baseline_metric=0.3, **budget)
+        assert contested.plan.loss in RANKING_LOSSES
+        assert contested.plan.queue_size > 0
+
+
+def test_the_gain_is_told_for_the_mean_and_for_a_single_data_set():
+    ordinary = advise(binary(10_000, 500), metric="average_precision")
+    gain = ordinary.gain
+    assert gain.one_low < gain.low <= gain.value <= gain.high < gain.one_high
+    for figure in (gain.value, gain.low, gain.high, gain.one_low, gain.one_high):
+        assert f"{figure:+.3f}" in ordinary.expected_gain
+    assert "moved more than the loss" in ordinary.expected_gain
+    contested = advise(binary(1_000_000, 1_500), baseline_roc_auc=0.99, baseline_metric=0.3)
+    assert "moved more than the loss" not in contested.expected_gain
+    assert advise(binary(10_000, 4_000)).gain.value == 0
 
 
 def test_the_losses_that_run_away_are_never_chosen_by_themselves():
