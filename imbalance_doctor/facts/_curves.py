@@ -253,7 +253,7 @@ def slope(steps: Values, values: Values) -> float | None:
 
 
 def straightness(level: Values) -> float | None:
-    """Return how much of its mean pace a falling curve keeps in its last third; None where it does not fall.
+    """Return how much of its mean pace a curve keeps in its last third; None where it ends as it began.
 
     >>> import numpy as np
     >>> straightness(np.array([4.0, 3.0, 2.0, 1.0]))
@@ -263,7 +263,7 @@ def straightness(level: Values) -> float | None:
     """
     count = len(level) - 1
     fall = float(level[0] - level[-1])
-    if count < 3 or not 0 < fall < math.inf:  # noqa: PLR2004  a third of fewer steps is none
+    if count < 3 or not 0 < abs(fall) < math.inf:  # noqa: PLR2004  a third of fewer steps is none
         return None
     first = round(count * 2 / 3)
     return float(level[first] - level[-1]) / (count - first) / (fall / count)

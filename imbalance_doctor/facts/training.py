@@ -140,8 +140,8 @@ class Training:
         needs=_LOSS,
     )
     validation_loss_straightness: float | None = described(
-        "fall of the validation loss in the last third over a third of its whole fall, where it fell: 1 for "
-        "a straight line, 0 for a plateau",
+        "change of the validation loss in the last third over a third of its whole change: 1 for a straight "
+        "line, 0 for a plateau",
         needs=_LOSS,
     )
     validation_loss_step_up: float | None = described(

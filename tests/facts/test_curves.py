@@ -137,7 +137,7 @@ def test_straightness_by_a_loop(values):
     count, fall = len(values) - 1, values[0] - values[-1]
     first = round(count * 2 / 3)
     found = curves.straightness(np.array(values))
-    if fall <= 0:
+    if not fall:
         assert found is None
         return
     steps = [values[i] - values[i + 1] for i in range(count)]

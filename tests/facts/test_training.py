@@ -296,7 +296,8 @@ def test_how_straight_the_validation_loss_falls():
     falling = facts(curve("loss", bent), curve("bce", bent, "val"))
     assert falling.value("training.validation_loss_straightness") < 0.1
     assert falling.value("training.validation_loss_tau") == pytest.approx(-1)
-    assert fact("validation_loss_straightness", curve("bce", line[::-1], "val")) is None
+    assert fact("validation_loss_straightness", curve("bce", line[::-1], "val")) == pytest.approx(1)
+    assert fact("validation_loss_straightness", curve("bce", [0.7] * 40, "val")) is None
 
 
 def test_a_rise_of_the_validation_loss_in_one_step_or_in_many():
