@@ -30,6 +30,9 @@ _NOISE = 0.25
 _RARE = 0.24
 """From this prevalence on the level, give or take that noise, takes in ln 2, where log losses start."""
 
+_CLUMPED = 50
+"""Positives per batch beyond which a batch without one is a certain sign anyway."""
+
 _CEILING = 0.95
 """Average precision from which on no remedy can win more than 0.05, and a healthy run would win less."""
 
@@ -195,6 +198,11 @@ class Trace:
     empty_batches: float | None = described(
         "share of batches without a positive", unit="share", needs=("log.batch_without_positives_share",)
     )
+    clumping: float | None = described(
+        "share of batches without a positive over that of shuffled data, exp(-positives per batch)",
+        unit="times",
+        needs=("log.batch_without_positives_share", "log.positives_in_batch"),
+    )
     live_rows: float | None = described(
         "rows of a live batch: the pool without its queue",
         unit="rows",
@@ -314,6 +322,7 @@ _SEEN: Mapping[str, tuple[str, ...]] = {
     "cap_enrichment": ("pool_positives", "pool_size"),
     "live_positives": ("positives_in_batch",),
     "empty_batches": ("batch_without_positives_share",),
+    "clumping": ("batch_without_positives_share", "positives_in_batch"),
     "queue_turn": ("queue_fill",),
     "band_negatives": ("band_neg_count",),
     "worker_spread": ("rank_loss_std",),
@@ -579,6 +588,8 @@ def _pool(rows: Rows) -> dict[str, Any]:
         found["empty_batches"] = _mean(finite(empty.values))
     elif live is not None and len(counts := finite(live.values)) >= _LEAST and (counts % 1 == 0).all():
         found["empty_batches"] = float(np.mean(counts == 0))  # one batch a row, not a mean of several
+    if found.get("empty_batches") is not None and found.get("live_positives") is not None:
+        found["clumping"] = found["empty_batches"] * math.exp(min(found["live_positives"], _CLUMPED))
     pool = rows.together("pool_positives", "pool_size")
     queue = rows.together("queue_positives", "queue_fill")
     if pool is not None:

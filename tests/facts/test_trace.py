@@ -260,6 +260,16 @@ def test_the_excess_above_the_training_rows_needs_their_average_precision():
     assert trace("loss_excess_training", loss=0.8, average_precision=0.4) is None
 
 
+def test_clumping_is_measured_against_chance():
+    shuffled = {"positives_in_batch": 2.0, "batch_without_positives_share": math.exp(-2)}
+    assert trace("clumping", **shuffled) == pytest.approx(1)
+    assert trace("clumping", **shuffled | {"batch_without_positives_share": 0.9}) == pytest.approx(
+        0.9 * math.exp(2)
+    )
+    assert math.isfinite(trace("clumping", positives_in_batch=1e6, batch_without_positives_share=0.5))
+    assert trace("clumping", batch_without_positives_share=0.5) is None
+
+
 def test_the_mean_probability_needs_no_prevalence():
     assert trace("mean_probability", score_mean=0.0, score_std=1.0) == pytest.approx(0.5)
     narrow = trace("mean_probability", score_mean=-2.0, score_std=1e-6)
