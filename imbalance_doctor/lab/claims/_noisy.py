@@ -17,7 +17,7 @@ __all__ = ["LEVELS", "Noisy", "drops", "noisy"]
 ARMS = ("bce", "focal", "focal5", "smooth-ap")
 LEVELS = (0.0, 0.05, 0.2)
 """Shares of false ones among the labelled positives."""
-_PREVALENCE = 0.05
+_PREVALENCE, _CURVE = 0.05, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def _noisy(seed: int, smoke: bool) -> tuple[Mapping[tuple[str, float], Noisy], .
     found = []
     for i in range(times):
         number = 1000 * seed + 500 + i
-        x, y = world(number, _PREVALENCE, 2 * rows)
+        x, y = world(number, _PREVALENCE, 2 * rows, _CURVE)
         draw = torch.Generator().manual_seed(number)
         order = (y[:rows] == 0).nonzero()[:, 0]
         order = order[torch.randperm(len(order), generator=draw)]

@@ -33,9 +33,11 @@ _HEAD = """\
 # What the documents claim, measured again
 
 Generated from `claims.json`; do not edit. {count} claims, measured {date} with seed {seed}, torch {torch} and
-numpy {numpy}: {verdicts}. A verdict is computed from the figures: *confirmed*; *sharpened*, where what is
-claimed holds with a condition or a number that the documents lack; *contradicted*; *open*, where the figures
-are too uncertain to tell. Intervals, in brackets, are of 95 %. C1 to C23 number the claims of an earlier study.
+numpy {numpy}: **{verdicts}**.
+
+A verdict is computed from the figures: *confirmed*; *sharpened*, where what is claimed holds with a condition
+or a number that the documents lack; *contradicted*; *open*, where the figures are too uncertain to tell.
+Intervals, in brackets, are of 95 %. C1 to C23 are the claims of an earlier study.
 
 Small networks on small data: evidence, not laws.
 
@@ -138,8 +140,9 @@ def write_table(source: str | Path, path: str | Path) -> None:
 def rules_that_differ(document: Mapping[str, Any], rules: Iterable[_Rule]) -> list[str]:
     """Return the ids of rules whose verdict no measured claim about what they cover came to.
 
-    A catalogue entry may hold several claims with different verdicts; a rule speaks of one of them. Claims
-    that are open or were not measured say nothing.
+    A catalogue entry may hold several claims with different verdicts; a rule speaks of one of them. A rule
+    that sharpens a claim agrees with one that was confirmed. Where all claims about an entry that the rule
+    covers are open, or none was measured, nothing speaks against the rule.
     """
     measured: dict[str, set[str]] = {}
     for claim in document["claims"]:
@@ -149,6 +152,9 @@ def rules_that_differ(document: Mapping[str, Any], rules: Iterable[_Rule]) -> li
     differ = []
     for rule in rules:
         known = set().union(*(measured.get(name, set()) for name in rule.covers))
-        if rule.verdict is not None and known and rule.verdict not in known:
+        if "confirmed" in known:
+            known.add("sharpened")
+        decided = rule.covers and all(name in measured for name in rule.covers)
+        if rule.verdict and decided and rule.verdict not in known:
             differ.append(rule.id)
     return differ

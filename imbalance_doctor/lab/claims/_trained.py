@@ -23,6 +23,7 @@ __all__ = [
     "MODERATE",
     "RARE",
     "Outcome",
+    "Rows",
     "bank",
     "cost_of",
     "fit",
@@ -48,11 +49,14 @@ RARE, MODERATE, MILD = 0.02, 0.1, 0.3
 ARMS = ("bce", "wbce", "focal", "focal-alpha", "smooth-ap", "recall", "trapezoid")
 
 
-def world(seed: int, prevalence: float, rows: int, noise: float = 1.0) -> Rows:
-    """Return inputs [rows, 8] and labels [rows], positive where a curve of the inputs is highest."""
+def world(seed: int, prevalence: float, rows: int, curve: float = 1.0) -> Rows:
+    """Return inputs [rows, 8] and labels [rows], positive where a function of the inputs is highest.
+
+    `curve` is the weight of the part of it that no single input tells of, which networks find late or never.
+    """
     draw = torch.Generator().manual_seed(seed)
     x = torch.randn(rows, _COLUMNS, generator=draw)
-    level = x[:, 0] * x[:, 1] + x[:, 2] + 0.5 * x[:, 3] ** 2 + noise * torch.randn(rows, generator=draw)
+    level = curve * x[:, 0] * x[:, 1] + x[:, 2] + 0.5 * x[:, 3] ** 2 + torch.randn(rows, generator=draw)
     return x, (level > level.quantile(1 - prevalence)).long()
 
 
@@ -208,7 +212,7 @@ def bank(draw: Draw) -> tuple[World, ...]:
 
 @cache
 def _bank(seed: int, smoke: bool, folder: Path | None) -> tuple[World, ...]:
-    rows, steps = (1500, 30) if smoke else (8000, 400)
+    rows, steps = (1500, 30) if smoke else (8000, 600)
     found = []
     for prevalence in (MODERATE,) if smoke else (RARE, MODERATE, MILD):
         for i in range(2 if smoke else 3):

@@ -10,9 +10,9 @@ from imbalance_doctor.losses import SmoothAPLoss
 
 __all__ = ["ARMS", "gains", "switches"]
 
-_PREVALENCE, _RATE = 0.05, 0.01
-_PARTS = 20
-"""Pieces of the main phase; the temperature is set at the start of each."""
+_PREVALENCE, _CURVE, _RATE = 0.05, 0.3, 0.01
+_LAST = 0.05
+"""Temperature that is reached, from 1."""
 ARMS = {
     "cold": (0.0, 0.5),
     "short": (0.02, 0.5),
@@ -20,7 +20,7 @@ ARMS = {
     "long": (0.9, 0.5),
     "fast": (0.25, 0.1),
 }
-"""Share of the run that is warm-up; share of the main phase after which the temperature is 0.05, from 1."""
+"""Share of the run that is warm-up; share of the main phase after which the last temperature is reached."""
 
 
 @cache
@@ -29,7 +29,7 @@ def _runs(seed: int, smoke: bool) -> tuple[dict[str, tuple[float, float]], ...]:
     found = []
     for i in range(times):
         number = 1000 * seed + 700 + i
-        x, y = world(number, _PREVALENCE, 2 * rows)
+        x, y = world(number, _PREVALENCE, 2 * rows, _CURVE)
         own, other = (x[:rows], y[:rows]), (x[rows:], y[rows:])
         of = {}
         for arm, (warm, fall) in ARMS.items():
@@ -39,10 +39,12 @@ def _runs(seed: int, smoke: bool) -> tuple[dict[str, tuple[float, float]], ...]:
                 fit(model, own, cost_of("bce", _PREVALENCE), steps=before, rate=_RATE, seed=number)
             at_switch = Outcome(logits_of(model, other[0]), other[1]).precision
             loss = SmoothAPLoss(1, 1024, 1.0)
-            parts = min(_PARTS, steps - before)
-            for part in range(parts):
-                loss.temperature = 0.05 ** min(1.0, part / parts / fall)
-                fit(model, own, loss, steps=(steps - before) // parts, rate=_RATE, seed=number + part + 1)
+            falls = max(1.0, (steps - before) * fall)
+
+            def cool(step: int, _: float, loss: SmoothAPLoss = loss, falls: float = falls) -> None:
+                loss.temperature = _LAST ** min(1.0, (step + 1) / falls)
+
+            fit(model, own, loss, steps=steps - before, rate=_RATE, seed=number + 1, each=cool)
             of[arm] = (Outcome(logits_of(model, other[0]), other[1]).precision, at_switch)
         found.append(of)
     return tuple(found)

@@ -31,7 +31,7 @@ def _measure(draw: Draw) -> Figures:
 
 def _judge(f: Figures) -> Verdict:
     return settle(
-        (CONFIRMED, (above(f, "gain", 0.005),)), (CONTRADICTED, (below(f, "gain", 0.01),)), otherwise=OPEN
+        (CONFIRMED, (above(f, "gain", 0.01),)), (CONTRADICTED, (below(f, "gain", 0.01),)), otherwise=OPEN
     )
 
 

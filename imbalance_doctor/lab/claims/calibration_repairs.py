@@ -14,7 +14,6 @@ from imbalance_doctor.lab.claims.base import (
     Draw,
     Figures,
     Verdict,
-    above,
     below,
     settle,
 )
@@ -90,9 +89,9 @@ CLAIM = Claim(
     document="A calibration step repairs it: Platt, isotonic or temperature scaling.",
     measure=_measure,
     tell=(
-        "The best answers under gamma 2 are off by {plain_raw:.0%} of the prevalence on average, by"
-        " {plain_temperature:.0%} after temperature scaling and {plain_platt:.0%} after Platt scaling; with"
-        " alpha 0.25 by {weighted_raw:.0%}, {weighted_temperature:.0%} and {weighted_platt:.0%}."
+        "The best answers under gamma 2 are off by {plain_raw:.0%} of the prevalence on average, by "
+        "{plain_temperature:.0%} after temperature scaling and {plain_platt:.0%} after Platt scaling; "
+        "with alpha 0.25 by {weighted_raw:.0%}, {weighted_temperature:.0%} and {weighted_platt:.0%}."
     ),
     judge=_judge,
 )

@@ -1,4 +1,4 @@
-"""Easy negatives hold much of the cross-entropy, and little of the focal loss."""
+"""How much of the loss of a trained model easy negatives hold, and what focal leaves of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from imbalance_doctor.lab.claims._trained import bank
 from imbalance_doctor.lab.claims.base import (
     CONFIRMED,
     CONTRADICTED,
+    SHARPENED,
     Claim,
     Draw,
     Figures,
@@ -38,8 +39,11 @@ def _measure(draw: Draw) -> Figures:
 
 
 def _judge(f: Figures) -> Verdict:
+    less = below(f, "focal", f["plain"] / 3)
     return settle(
-        (CONFIRMED, (above(f, "plain", 0.05), below(f, "focal", f["plain"] / 3))), otherwise=CONTRADICTED
+        (CONFIRMED, (less, above(f, "plain", 0.5))),
+        (SHARPENED, (less, below(f, "plain", 0.5))),
+        otherwise=CONTRADICTED,
     )
 
 

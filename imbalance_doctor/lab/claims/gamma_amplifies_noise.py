@@ -31,7 +31,7 @@ def _measure(draw: Draw) -> Figures:
 
 def _judge(f: Figures) -> Verdict:
     return settle(
-        (CONFIRMED, (above(f, "more", 0.01),)), (CONTRADICTED, (below(f, "more", 0.02),)), otherwise=OPEN
+        (CONFIRMED, (above(f, "more", 0.02),)), (CONTRADICTED, (below(f, "more", 0.02),)), otherwise=OPEN
     )
 
 

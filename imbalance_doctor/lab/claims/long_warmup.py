@@ -26,7 +26,7 @@ def _measure(draw: Draw) -> Figures:
 
 def _judge(f: Figures) -> Verdict:
     return settle(
-        (CONFIRMED, (above(f, "loss", 0.005),)), (CONTRADICTED, (below(f, "loss", 0.01),)), otherwise=OPEN
+        (CONFIRMED, (above(f, "loss", 0.01),)), (CONTRADICTED, (below(f, "loss", 0.01),)), otherwise=OPEN
     )
 
 

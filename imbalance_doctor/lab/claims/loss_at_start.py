@@ -22,8 +22,7 @@ from imbalance_doctor.replay.symptoms.base import Rows
 __all__ = ["CLAIM"]
 
 
-def at_equal_scores(draw: Draw) -> Figures:
-    """Measure losses of equal scores, and how far Smooth-AP is from its formula."""
+def _measure(draw: Draw) -> Figures:
     del draw  # nothing is random
 
     def equal(rows: int, positives: int) -> Rows:
@@ -48,11 +47,11 @@ def _judge(f: Figures) -> Verdict:
 
 
 CLAIM = Claim(
-    covers=("C2", "DX-1", "AP-9"),
+    covers=("C2", "DX-1", "AP-9", "X-3"),
     document=(
         "A ranking loss that starts from near-uniform scores stays near 0.5, for soft ranks are about M / 2."
     ),
-    measure=at_equal_scores,
+    measure=_measure,
     tell=(
         "Equal scores cost Smooth-AP {rare:.4f} at 1 % positives and {balanced:.4f} at one half, as 1 - "
         "(P + 1) / (M + 1) says (largest difference {error:.1g}); Recall-at-Quantile {recall:.3f}, "

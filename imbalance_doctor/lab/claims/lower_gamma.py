@@ -9,7 +9,7 @@ __all__ = ["CLAIM"]
 
 CLAIM = shown(
     "gamma-one-half-as-a-cure",
-    covers=("G-3",),
+    covers=("G-3", "X-1"),
     document="Unstable training with gamma above 2: lower gamma to 1 or 0.5.",
     when=SHARPENED,
     otherwise=CONFIRMED,

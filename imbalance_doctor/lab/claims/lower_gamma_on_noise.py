@@ -28,7 +28,7 @@ def _measure(draw: Draw) -> Figures:
 
 def _judge(f: Figures) -> Verdict:
     return settle(
-        (CONFIRMED, (above(f, "won", 0.005),)), (CONTRADICTED, (below(f, "won", 0.02),)), otherwise=OPEN
+        (CONFIRMED, (above(f, "won", 0.02),)), (CONTRADICTED, (below(f, "won", 0.02),)), otherwise=OPEN
     )
 
 

@@ -7,13 +7,12 @@ from torch import nn
 from imbalance_doctor.lab.claims.base import (
     CONFIRMED,
     CONTRADICTED,
-    OPEN,
+    SHARPENED,
     Claim,
     Draw,
     Figures,
     Verdict,
     above,
-    below,
     settle,
 )
 from imbalance_doctor.losses import LossWarmupWrapper, SmoothAPLoss
@@ -47,10 +46,11 @@ def _measure(draw: Draw) -> Figures:
 
 
 def _judge(f: Figures) -> Verdict:
+    filled = above(f, "hooked_before", 0)
     return settle(
-        (CONTRADICTED, (above(f, "hooked_before", 0), below(f, "hooked_after", 1))),
-        (CONFIRMED, (above(f, "hooked_after", 0),)),
-        otherwise=OPEN,
+        (CONFIRMED, (filled, above(f, "hooked_after", 0))),
+        (SHARPENED, (filled, above(f, "bare_after", 0))),
+        otherwise=CONTRADICTED,
     )
 
 

@@ -30,7 +30,7 @@ def _measure(draw: Draw) -> Figures:
 
 def _judge(f: Figures) -> Verdict:
     return settle(
-        (CONFIRMED, (below(f, "large", 0.2),)), (SHARPENED, (below(f, "large", 0.6),)), otherwise=CONTRADICTED
+        (CONFIRMED, (below(f, "large", 0.2),)), (SHARPENED, (below(f, "large", 1),)), otherwise=CONTRADICTED
     )
 
 

@@ -21,7 +21,7 @@ from imbalance_doctor.lab.claims.base import (
 
 __all__ = ["CLAIM"]
 
-_PREVALENCE = 0.05
+_PREVALENCE, _CURVE = 0.05, 0.3
 
 
 def _measure(draw: Draw) -> Figures:
@@ -29,7 +29,7 @@ def _measure(draw: Draw) -> Figures:
     gains = []
     for i in range(draw.size(6, 2)):
         number = 1000 * draw.seed + 900 + i
-        x, y = world(number, _PREVALENCE, 2 * rows)
+        x, y = world(number, _PREVALENCE, 2 * rows, _CURVE)
         own = (x[:rows], y[:rows])
         trained = network(number)
         fit(trained, own, cost_of("bce", _PREVALENCE), steps=2 * steps, seed=number)

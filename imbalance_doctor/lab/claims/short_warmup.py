@@ -26,7 +26,7 @@ def _measure(draw: Draw) -> Figures:
 
 def _judge(f: Figures) -> Verdict:
     return settle(
-        (CONFIRMED, (below(f, "at_switch", 0.3), above(f, "loss", 0.005))),
+        (CONFIRMED, (below(f, "at_switch", 0.3), above(f, "loss", 0.01))),
         (CONTRADICTED, (below(f, "at_switch", 0.3), below(f, "loss", 0.01))),
         otherwise=OPEN,
     )

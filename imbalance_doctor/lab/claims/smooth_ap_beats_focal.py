@@ -33,7 +33,7 @@ def _measure(draw: Draw) -> Figures:
 
 def _judge(f: Figures) -> Verdict:
     return settle(
-        (CONFIRMED, (above(f, "gain", 0.005), above(f, "won", 0.5))),
+        (CONFIRMED, (above(f, "gain", 0.01), above(f, "won", 0.5))),
         (CONTRADICTED, (below(f, "gain", 0.01),)),
         otherwise=OPEN,
     )

@@ -37,7 +37,7 @@ def _measure(draw: Draw) -> Figures:
 
 def _judge(f: Figures) -> Verdict:
     return settle(
-        (CONFIRMED, (above(f, "inside", 0.005), below(f, "outside", 0.005))),
+        (CONFIRMED, (above(f, "inside", 0.01), below(f, "outside", 0.01))),
         (CONTRADICTED, (below(f, "inside", 0.01),)),
         otherwise=OPEN,
     )

@@ -62,8 +62,8 @@ CLAIM = Claim(
     document="Unstable training shows as variance of the loss.",
     measure=_measure,
     tell=(
-        "At a learning rate of 0.5 the late loss of the batches scatters by {wild:.3f}, at 0.01 by {calm:.3f};"
-        " the logarithm of the ratio is {rougher:.1f} [{rougher_low:.1f}, {rougher_high:.1f}]."
+        "At a learning rate of 0.5 the late loss of batches scatters by {wild:.3f}, at 0.01 by "
+        "{calm:.3f}; the log of the ratio is {rougher:.1f} [{rougher_low:.1f}, {rougher_high:.1f}]."
     ),
     judge=_judge,
 )

@@ -1,4 +1,4 @@
-"""gamma 0.5 as a cure runs into the unstable range."""
+"""alpha at the end of its range takes a class out of the loss."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from imbalance_doctor.lab.claims.base import CONFIRMED, CONTRADICTED
 __all__ = ["CLAIM"]
 
 CLAIM = shown(
-    "gamma-one-half-as-a-cure",
-    covers=("X-1",),
-    document="Of the cure 'gamma 1 or 0.5' only 1 is safe, 0.5 is unstable without the stabilised form.",
+    "alpha-zero-removes-positives",
+    covers=("G-7",),
+    document="Badly scaled alpha biases the model, or collapses it to one class.",
     when=CONFIRMED,
     otherwise=CONTRADICTED,
 )
