@@ -11,8 +11,8 @@ from imbalance_doctor.engine.loader import Rule
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.lab import remedies
 from imbalance_doctor.lab.base import Kind, faults, find, healthy
-from imbalance_doctor.lab.dialects import dialect_named
 from imbalance_doctor.lab.diagnosis import Answer, answers, figures, measured_rules
+from imbalance_doctor.lab.dialects import dialect_named
 from imbalance_doctor.lab.results import About, store_figures
 from imbalance_doctor.lab.runs import Job, Progress, silent
 from imbalance_doctor.lab.worlds import HELD_OUT, MADE_UP, world_named

@@ -113,7 +113,8 @@ def try_one(answer: Answer, data: str | None) -> Trial:
     recovered: float | None = None
     changes: dict[str, Any] = {}
     for changed in tries(answer, setup):
-        again = train(kind, changed, world, label.seed, best=cause == "minority-overfit").outcome
+        run = train(kind, changed, world, label.seed)
+        again = run.stopped if cause == "minority-overfit" else run.outcome
         recovered = (again - label.outcome) / (label.twin - label.outcome)
         changes = {
             name: getattr(changed, name)

@@ -11,6 +11,7 @@ twin's, not by what was done to it.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import warnings
@@ -25,7 +26,7 @@ import torch
 import yaml
 
 from imbalance_doctor.errors import InputError
-from imbalance_doctor.lab.base import Draw, find, setup_of
+from imbalance_doctor.lab.base import Draw, Setup, find, setup_of
 from imbalance_doctor.lab.dialects import DIALECTS, write_log
 from imbalance_doctor.lab.metrics import precision_at_hits
 from imbalance_doctor.lab.training import Run, train
@@ -37,6 +38,9 @@ __all__ = ["Harm", "Job", "Labelled", "Progress", "make", "make_all", "read_labe
 Harm = Literal["severe", "mild", "harmless", "unsure"]
 SEVERE, MILD = 0.10, 0.02
 """Average precision lost against the twin from which a run counts as harmed (the protocol's classes)."""
+SHORT = 0.05
+"""Average precision below what the data give from which an unharmed run is no example of health: one that
+never learned, or lost what it had learned, may rightly be called faulty, whether or not a fault was injected."""
 _ERRORS = 2.0
 """A loss within so many standard errors may be chance: such a run is neither harmed nor clean."""
 
@@ -67,8 +71,11 @@ class Labelled:
         Average precision at the end, and that of the twin.
     error
         Standard error of their difference.
+    reachable
+        What the data give: the best of the early-stopped outcomes of this run, and of plain cross-entropy.
     harm
-        ``severe``, ``mild``, ``harmless``, or ``unsure`` where the loss may be chance.
+        ``severe``, ``mild``, ``harmless``, or ``unsure`` where the loss may be chance, and where an unharmed
+        run ended far below what the data give.
     onset
         Step at which the fault begins.
     steps
@@ -86,6 +93,7 @@ class Labelled:
     outcome: float
     twin: float
     error: float
+    reachable: float
     harm: Harm
     onset: int
     steps: int
@@ -121,20 +129,30 @@ class Job:
         return f"{self.kind}__{self.world}__s{self.seed}{'h' if self.held_out else ''}"
 
 
-def severity_of(outcome: float, twin: float, error: float) -> Harm:
-    """Return how much a run was harmed.
+def severity_of(outcome: float, twin: float, error: float, *, short: float = 0.0) -> Harm:
+    """Return how much a run was harmed; `short` is how far it ended below what the data give.
 
     >>> severity_of(0.5, 0.7, 0.03), severity_of(0.65, 0.7, 0.01), severity_of(0.69, 0.7, 0.0)
     ('severe', 'mild', 'harmless')
-    >>> severity_of(0.65, 0.7, 0.04)
-    'unsure'
+    >>> severity_of(0.65, 0.7, 0.04), severity_of(0.2, 0.2, 0.0, short=0.4)
+    ('unsure', 'unsure')
     """
     lost = twin - outcome
-    if not lost >= MILD:
-        return "harmless"
+    if lost < MILD:
+        return "unsure" if short >= SHORT else "harmless"
     if lost < _ERRORS * error:
         return "unsure"
     return "severe" if lost >= SEVERE else "mild"
+
+
+@functools.lru_cache(maxsize=64)
+def _reference(name: str, seed: int, data: str | None, steps: int) -> Run:
+    """Return the plain run that shows what a world gives."""
+    return _plainly(world_named(name, seed, data), seed, steps)
+
+
+def _plainly(world: World, seed: int, steps: int) -> Run:
+    return train(find("plain"), Setup(steps=steps, every=max(1, steps // 30)), world, seed)
 
 
 def make(job: Job, folder: Path) -> list[Labelled]:
@@ -150,16 +168,23 @@ def make(job: Job, folder: Path) -> list[Labelled]:
     names = [job.name, f"{job.name}-twin"] if kind.is_fault else [job.name]
     if all((folder / "labels" / f"{name}.json").is_file() for name in names):
         return [_label(folder / "labels" / f"{name}.json") for name in names]
-    world, setup, own = setup_of(
-        kind, world_named(job.world, job.seed, job.data), job.seed, held_out=job.held_out
-    )
+    given = world_named(job.world, job.seed, job.data)
+    world, setup, own = setup_of(kind, given, job.seed, held_out=job.held_out)
     if job.steps is not None:
         own, setup = (s.but(steps=job.steps, every=max(1, job.steps // 20)) for s in (own, setup))
     run = train(kind, setup, world, job.seed)
     twin = train(find(kind.of), own, world, job.seed) if kind.is_fault else run
+    steps = job.steps or Setup().steps
+    plain = (
+        _reference(job.world, job.seed, job.data, steps)
+        if world is given
+        else _plainly(world, job.seed, steps)
+    )
     error = paired_error(run, twin)
     made = []
     for name, each, healthy in zip(names, (run, twin), (not kind.is_fault, True), strict=False):
+        reachable = max(each.stopped, plain.stopped)
+        short = reachable - each.outcome - _ERRORS * paired_error(each, plain)
         label = Labelled(
             name=name,
             kind=kind.of if healthy and kind.is_fault else kind.id,
@@ -170,7 +195,13 @@ def make(job: Job, folder: Path) -> list[Labelled]:
             outcome=each.outcome,
             twin=twin.outcome,
             error=0.0 if healthy else error,
-            harm="harmless" if healthy else severity_of(run.outcome, twin.outcome, error),
+            reachable=reachable,
+            harm=severity_of(
+                each.outcome,
+                each.outcome if healthy else twin.outcome,
+                0.0 if healthy else error,
+                short=short,
+            ),
             onset=0 if healthy else int(kind.onset * setup.steps),
             steps=each.setup.steps,
             dialect=_written(each, world, name, job, folder / "runs" / name),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,8 +41,8 @@ class Run:
     rows
         What was logged: by canonical name with its phase, as ``val.average_precision``.
     outcomes
-        Average precision on all held-out rows at each of the last five logged rows, macro over classes; as
-        the user is shown it, so that an inverted evaluation counts as harm.
+        Average precision on all held-out rows at each logged row, macro over classes; as the user is shown
+        it, so that an inverted evaluation counts as harm.
     scores, labels
         Of validation at the end, [n, C], and [n] or [n, C].
     prevalence
@@ -59,8 +58,14 @@ class Run:
 
     @property
     def outcome(self) -> float:
-        """Median of the outcomes."""
-        return float(np.median(self.outcomes))
+        """How the run ended: the median of the last five outcomes, the last one where its scores are NaN."""
+        last = self.outcomes[-_LAST:] if np.isfinite(self.scores).all() else self.outcomes[-1:]
+        return float(np.median(last))
+
+    @property
+    def stopped(self) -> float:
+        """Outcome at the best value of the validation metric, as early stopping has it."""
+        return self.outcomes[int(np.nanargmax([row["val.average_precision"] for row in self.rows]))]
 
 
 def split_of(world: World, seed: int) -> Split:
@@ -324,15 +329,7 @@ class Training:
         return float(functional.binary_cross_entropy_with_logits(logits, wanted))
 
 
-def train(
-    kind: Kind,
-    setup: Setup,
-    world: World,
-    seed: int,
-    *,
-    best: bool = False,
-    record: Callable[[int, Tensor, Tensor], None] | None = None,
-) -> Run:
+def train(kind: Kind, setup: Setup, world: World, seed: int) -> Run:
     """Train one network.
 
     Parameters
@@ -341,10 +338,6 @@ def train(
         What to train, see `imbalance_doctor.lab.base.setup_of`.
     seed
         Of split, initial weights and batches; a fault and its twin get the same.
-    best
-        Tell the outcome at the best value of the validation metric, as early stopping has it, not at the end.
-    record
-        Called after each logged step with the step, the logits and the labels of its batch.
     """
     split = _thinned(split_of(world, seed), setup.train_positives)
     split = kind.spoilt(split, setup, np.random.default_rng((6, seed)))
@@ -355,8 +348,6 @@ def train(
     top = min(0.5, 1.5 * training.prevalence)
     rows: list[dict[str, Any]] = []
     outcomes: list[float] = []
-    highest = -math.inf
-    logged = setup.steps // setup.every
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the losses warn of some faults, which are meant
         for step in range(1, setup.steps + 1):
@@ -364,29 +355,23 @@ def train(
             training.step(step, torch.from_numpy(kind.chosen(drawn, step, training)))
             if step % setup.every:
                 continue
-            row = training.described(step)
-            shown = kind.shown(training.evaluated(sets[0]))
-            row |= {
-                "val.loss": training.log_loss(shown, split.val_y),
-                "val.average_precision": macro(average_precision, shown, split.val_y),
-                "val.roc_auc": macro(roc_auc, shown, split.val_y),
-                "val.recall_at_quantile": macro(recall_at_quantile, shown, split.val_y, top),
-                "val.predicted_positive_share": float((shown > 0).mean()),
-                "train.average_precision": macro(
-                    average_precision, training.evaluated(sets[2]), split.y[some]
-                ),
-            }
-            value = row["val.average_precision"]
-            if value > highest if best else step // setup.every > logged - _LAST:
-                own = kind.shown(training.evaluated(sets[1]))
-                outcomes.append(macro(average_precision, own, split.outcome_y))
-                highest = value
-            if record is not None:
-                record(step, training.scores.detach(), training.labels)
-            rows.append(row)
+            shown, outcome, own = (training.evaluated(x) for x in sets)
+            shown, outcome = kind.shown(shown), kind.shown(outcome)
+            rows.append(
+                training.described(step)
+                | {
+                    "val.loss": training.log_loss(shown, split.val_y),
+                    "val.average_precision": macro(average_precision, shown, split.val_y),
+                    "val.roc_auc": macro(roc_auc, shown, split.val_y),
+                    "val.recall_at_quantile": macro(recall_at_quantile, shown, split.val_y, top),
+                    "val.predicted_positive_share": float((shown > 0).mean()),
+                    "train.average_precision": macro(average_precision, own, split.y[some]),
+                }
+            )
+            outcomes.append(macro(average_precision, outcome, split.outcome_y))
     return Run(
         rows=tuple(rows),
-        outcomes=tuple(outcomes[-1:] if best else outcomes),
+        outcomes=tuple(outcomes),
         scores=kind.shown(training.evaluated(sets[0])),
         labels=split.val_y,
         setup=setup,
