@@ -195,8 +195,9 @@ def _weights(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _dense_compiled(batch: Batch, compiled: Any) -> tuple[np.ndarray, np.ndarray]:
-    scores, row, sizes, scale, _, _, gradient = batch
-    mass, omega = _weights(batch)
+    scores, row, sizes, scale, mass, omega, gradient = batch
+    none = np.empty(0)
+    mass, omega = none if mass is None else mass, none if omega is None else omega
     room = np.empty(3 * (scores.shape[1] + sizes.max()))
     found = np.empty((2, sizes.size))
     first = 0

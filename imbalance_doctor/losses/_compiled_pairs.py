@@ -1,7 +1,6 @@
 """Smooth-AP in compiled loops: all pairs of a class, and the points of the spline grid.
 
-The formulas are those of `_average_precision`; all sums are in double precision. An array of length 0 stands
-for weights that are all 1.
+The formulas are those of `_average_precision`; all sums are in double precision.
 """
 
 from __future__ import annotations
@@ -30,8 +29,9 @@ def _near_row(power: np.ndarray, mass: np.ndarray, at: float, slope: np.ndarray)
     above = total = 0.0
     for j in range(slope.size):
         share = power[j] / (at + power[j])
-        slope[j] = mass[j] * (share - share * share)
-        above += mass[j] * share
+        weight = mass[j] if mass.size else 1.0
+        slope[j] = weight * (share - share * share)
+        above += weight * share
         total += slope[j]
     return above, total
 
@@ -47,8 +47,9 @@ def _far_row(
     for j in range(slope.size):
         z = (at / 2 - np.float64(scores[j]) / 2) / (tau / 2)
         share = 1 / (1 + exp(min(max(z, -2 * _REACH), 2 * _REACH)))
-        slope[j] = mass[j] * (share - share * share)
-        above += mass[j] * share
+        weight = mass[j] if mass.size else 1.0
+        slope[j] = weight * (share - share * share)
+        above += weight * share
         total += slope[j]
     return above, total
 
@@ -84,7 +85,7 @@ def _dense(
     tau
         Temperature.
     mass, omega
-        How many rows each row stands for, and its weight as a positive; float64 [M].
+        How many rows each row stands for, and its weight as a positive; float64 [M], or [0] for 1.
     gradient
         Of the first rows, [live].
     room
@@ -93,7 +94,7 @@ def _dense(
     size, count, live = scores.size, row.size, gradient.size
     power, slope, pull = room[:size], room[size : 2 * size], room[2 * size : 2 * size + live]
     powers, slopes, pulls = room[3 * size : 3 * (size + count)].reshape(3, count)
-    at, among = scores[row], mass[row]
+    at, among = scores[row], mass[row] if mass.size else np.ones(count)
     low, high = np.float64(at.min()), np.float64(at.max())
     near = high / 2 - low / 2 <= tau * (_NEAR / 2)
     if near:
@@ -102,7 +103,7 @@ def _dense(
     pull[:] = 0
     pulls[:] = 0
     push = np.empty(count)
-    total = omega[row].sum()
+    total = omega[row].sum() if omega.size else float(count)
     precision = 0.0
     for k in range(count):
         if near:
@@ -114,7 +115,7 @@ def _dense(
         itself = 1 - among[k] / 2
         above += itself
         ratio = (positive_above + itself) / above
-        weight = omega[row[k]] / total if total > 0 else 0.0
+        weight = (omega[row[k]] if omega.size else 1.0) / total if total > 0 else 0.0
         precision += weight * ratio
         u = weight / above
         v = u * ratio

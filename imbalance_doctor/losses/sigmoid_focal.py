@@ -190,7 +190,8 @@ def _compiled(x: Tensor, y: Tensor, options: _Options) -> tuple[Tensor, Tensor] 
         if plain
         else (scale * np.float32(1 - options.alpha), scale * np.float32(options.alpha))
     )
-    logits, labels, grad = x.numpy(), y.to(x.dtype).numpy(), np.empty(x.shape, np.float32)
+    logits, labels, gradient = x.numpy(), y.to(x.dtype).numpy(), torch.empty_like(x)
+    grad = gradient.numpy()
     step = max(_SHARED, -(-logits.size // torch.get_num_threads()))
     totals: list[float] = []
 
@@ -200,7 +201,7 @@ def _compiled(x: Tensor, y: Tensor, options: _Options) -> tuple[Tensor, Tensor] 
 
     in_turns(run, [slice(start, start + step) for start in range(0, logits.size, step)])
     total = math.fsum(totals)
-    return None if math.isnan(total) else (x.new_tensor(total), torch.from_numpy(grad))
+    return None if math.isnan(total) else (x.new_tensor(total), gradient)
 
 
 class _SigmoidFocal(torch.autograd.Function):
