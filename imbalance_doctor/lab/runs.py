@@ -40,7 +40,7 @@ SEVERE, MILD = 0.10, 0.02
 """Average precision lost against the twin from which a run counts as harmed (the protocol's classes)."""
 SHORT = 0.05
 """Average precision below what the data give from which an unharmed run is no example of health: one that
-never learned, or lost what it had learned, may rightly be called faulty, with or without an injected fault."""
+never learned, or lost what it had, may rightly be called faulty, with or without an injected fault."""
 _ERRORS = 2.0
 """A loss within so many standard errors may be chance: such a run is neither harmed nor clean."""
 
