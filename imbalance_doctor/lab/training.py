@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from imbalance_doctor.lab.base import Kind, Setup, Split
-from imbalance_doctor.lab.metrics import average_precision, macro, recall_at_quantile, roc_auc
+from imbalance_doctor.lab.metrics import average_precision, columns, macro, recall_at_quantile, roc_auc
 from imbalance_doctor.lab.worlds import Task, World
 from imbalance_doctor.losses import PAUCAtBudgetLoss, RankingLoss, RecallAtQuantileLoss, SmoothAPLoss
 from imbalance_doctor.losses.base import Pool
@@ -364,6 +364,9 @@ def train(kind: Kind, setup: Setup, world: World, seed: int) -> Run:
                     "val.average_precision": macro(average_precision, shown, split.val_y),
                     "val.roc_auc": macro(roc_auc, shown, split.val_y),
                     "val.recall_at_quantile": macro(recall_at_quantile, shown, split.val_y, top),
+                    "val.prevalence": float(
+                        np.mean([hits.mean() for _, hits in columns(shown, split.val_y)])
+                    ),
                     "val.predicted_positive_share": float((shown > 0).mean()),
                     "train.average_precision": macro(average_precision, own, split.y[some]),
                 }
