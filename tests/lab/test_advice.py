@@ -22,7 +22,7 @@ from imbalance_doctor.lab.advice.results import cross_fitted, interval, results 
 from imbalance_doctor.lab.advice.training import Schedule, split, train  # noqa: E402
 from imbalance_doctor.lab.contested import contested_world, contested_worlds  # noqa: E402
 from imbalance_doctor.lab.metrics import average_precision, roc_auc  # noqa: E402
-from imbalance_doctor.lab.worlds import clouds  # noqa: E402
+from imbalance_doctor.lab.worlds import clouds, many_classes  # noqa: E402
 
 RULES = tuple(load_rules().rules.values())
 TINY = Size(steps=20, rates=(1e-2,))
@@ -187,6 +187,16 @@ def test_a_job_goes_on_from_what_is_stored(tmp_path, monkeypatch):
     for changed in (replace(world, labels=1 - world.labels), clouds(5, rows=800)):
         with pytest.raises(AssertionError, match="nothing is left"):
             run_job(changed, 0, RULES, tmp_path, TINY)
+
+
+@pytest.mark.parametrize(
+    "world",
+    [many_classes(0, rows=200), replace(clouds(0, rows=200), labels=(np.arange(200) < 9).astype(np.int64))],
+    ids=["many classes", "nine positives"],
+)
+def test_a_world_that_cannot_be_judged_is_refused(world):
+    with pytest.raises(InputError, match="expected two classes of 10 rows or more"):
+        run_job(world, 0, RULES, None, TINY)
 
 
 def test_the_recommended_loss_is_trained_as_recommended(tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 
 from imbalance_doctor.engine.base import Merit
 from imbalance_doctor.engine.loader import Rule
+from imbalance_doctor.errors import InputError
 from imbalance_doctor.evidence import LabelCounts, PlannedRun, TrainingPlan
 from imbalance_doctor.lab.advice.arms import BASELINE, fixed_arms, key_of, loss_of
 from imbalance_doctor.lab.advice.training import Schedule, Split, split, train
@@ -23,6 +24,7 @@ __all__ = ["Job", "Size", "run_job"]
 _PROTOCOL = 1  # raised whenever stored figures would come out differently
 _POSITIVES = 2  # expected in a batch, at least
 _LARGEST = 4096
+_LEAST = 10  # rows of each class: a fifth of them are for validation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,11 @@ def run_job(world: World, seed: int, rules: Sequence[Rule], folder: Path | None,
         Where trained runs are kept, one file a job; None for nowhere.
     size
         How much is trained.
+
+    Raises
+    ------
+    InputError
+        The world is not binary, or a class has fewer than ten rows.
     """
     labels = _counts(world)
     batch = _batch(labels, rules)
@@ -188,6 +195,12 @@ class _Bench:
 
 def _counts(world: World) -> LabelCounts:
     """Count the labels that a user trains on."""
+    rows = np.bincount(world.labels.ravel(), minlength=2)
+    if world.task != "binary" or len(rows) > 2 or rows.min() < _LEAST:  # noqa: PLR2004
+        raise InputError(
+            f"expected two classes of {_LEAST} rows or more, but got {world.task} of {rows.tolist()}",
+            where=world.name,
+        )
     half = [round(float((world.labels == label).sum()) / 2) for label in (0, 1)]
     return LabelCounts(classes=("0", "1"), counts=np.array(half), rows=sum(half), positive=1)
 
