@@ -13,4 +13,5 @@ CLAIM = shown(
     document="q above the share of positives in the data is enough, with a pool cap or without.",
     when=CONTRADICTED,
     otherwise=CONFIRMED,
+    draws=20,
 )
