@@ -243,8 +243,9 @@ def claims(
             raise InputError(
                 "expected all claims at full size to be stored", hint="leave out CLAIM and --smoke"
             )
-        results.store("claims", found, about)
-        ledger.store(found, _beside_the_rules("claims.json"))
+        stored = _beside_the_rules("claims.json")
+        ledger.store(found, stored, seed=seed)
+        ledger.write_table(stored, stored.with_name("CLAIMS.md"))
     shown = results.Results(claims=results.Part(about=about, figures=found))
     write(_lab("page").render(shown, format=output.format, verbose=True, **page(output.output)), output)
 

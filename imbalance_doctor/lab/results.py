@@ -6,9 +6,9 @@ without touching the others::
     {"diagnosis": {"about": {"date": "2026-11-21", "seed": 0, "versions": {"torch": "2.13.0"},
                              "seconds": 930},
                    "figures": {...}},
-     "advice": {"about": {...}, "figures": {...}},
-     "claims": {"about": {...}, "figures": [...]}}
+     "advice": {"about": {...}, "figures": {...}}}
 
+Claims of the documents, measured again, lie beside the rules that they bear on, in ``claims.json``.
 Figures of a part may hold more than `Results.as_json` prints; what it prints is checked when it is read.
 """
 
@@ -123,7 +123,7 @@ class Results:
 
     @classmethod
     def load(cls, path: Path = PATH) -> Self:
-        """Read what is stored; nothing was measured where there is no file.
+        """Read what is stored, claims from beside the rules; nothing was measured where there is no file.
 
         Raises
         ------
@@ -134,13 +134,13 @@ class Results:
             with path.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
         except FileNotFoundError:
-            return cls()
+            return cls(claims=_claims() if path == PATH else None)
         except OSError as error:
             raise InputError(f"cannot read the results: {error.strerror or error}", where=path) from None
         if len(data) > MAX_BYTES:
             raise InputError(f"expected at most {MAX_BYTES // 2**20} MiB, but the file is larger", where=path)
         try:
-            return cls.of(json.loads(data, parse_constant=_no_number))
+            found = cls.of(json.loads(data, parse_constant=_no_number))
         except json.JSONDecodeError as error:
             raise InputError(
                 f"expected JSON, but {error.msg}", where=path, line=error.lineno, column=error.colno
@@ -151,6 +151,7 @@ class Results:
             raise InputError("expected results, but this is nested too deeply", where=path) from None
         except ValueError as error:
             raise InputError(str(error), where=path) from None
+        return replace(found, claims=_claims()) if path == PATH else found
 
     @classmethod
     def of(cls, document: Any) -> Self:
@@ -182,7 +183,9 @@ class Results:
         ValueError
             A part is not as it should be, or holds a number that is not finite.
         """
-        document = {name: asdict(part) for name, part in self.parts.items()}
+        document = {
+            name: asdict(part) for name, part in self.parts.items() if name != "claims" or path != PATH
+        }
         text = json.dumps(document, indent=1, allow_nan=False) + "\n"
         self.of(json.loads(text))
         waiting = path.with_suffix(".part")
@@ -203,6 +206,24 @@ class Results:
                 else [{key: claim[key] for key in _CLAIM} for claim in self.claims.figures]
             ),
         }
+
+
+def _claims() -> Part | None:
+    """Return the claims that are stored beside the built-in rules."""
+    from imbalance_doctor.engine.loader import builtin_root
+    from imbalance_doctor.lab.claims import read_claims
+
+    path = builtin_root() / "claims.json"
+    if not isinstance(path, Path) or not path.is_file():  # inside a zip file there is no path
+        return None
+    known = read_claims(path)
+    about = About(
+        date=known["date"],
+        seed=known["seed"],
+        versions=known["versions"],
+        seconds=sum(claim["seconds"] for claim in known["claims"]),
+    )
+    return Part(about=about, figures=known["claims"])
 
 
 def store(name: Name, figures: Any, about: About, path: Path = PATH) -> Results:
