@@ -1,6 +1,7 @@
 """Keeps the outputs shown in README.md true: ``python tests/readme.py`` writes them anew.
 
-A block between ``<!-- output: COMMAND -->`` and ``<!-- end -->`` holds what COMMAND prints.
+A block between ``<!-- output: COMMAND -->`` and ``<!-- end -->`` holds what COMMAND prints, and one between
+``<!-- results -->`` and ``<!-- end of results -->`` the stored figures of the lab beside their targets.
 """
 
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 BLOCK = re.compile(r"(<!-- output: (?P<command>[^\n]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+RESULTS = re.compile(r"(<!-- results -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
 def output_of(command):
@@ -39,6 +41,11 @@ def refreshed(text):
         body = output if "markdown" in match["command"] else f"```text\n{output}\n```"
         return f"{match[1]}\n{body}\n\n{match[3]}"
 
+    from imbalance_doctor.lab.page import readme_table
+    from imbalance_doctor.lab.results import Results
+
+    figures = readme_table(Results.load()).strip()
+    text = RESULTS.sub(lambda match: f"{match[1]}\n{figures}\n\n{match[2]}", text)
     return BLOCK.sub(block, text)
 
 

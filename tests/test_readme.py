@@ -26,6 +26,12 @@ def test_there_are_outputs_to_check():
     assert len(BLOCKS) >= 3
 
 
+def test_the_figures_of_the_lab_are_those_that_are_stored():
+    shown = readme.RESULTS.search(TEXT)[0]
+    assert "harmed runs noticed" in shown
+    assert readme.refreshed(shown) == shown, "run: python tests/readme.py"
+
+
 def test_every_shown_option_exists():
     from typer.main import get_command
 

@@ -105,8 +105,10 @@ def network_of(setup: Setup, shape: tuple[int, ...], outputs: int) -> nn.Sequent
     """Return the network of a setup for rows of this shape."""
     act: type[nn.Module] = getattr(nn, setup.activation)
     width = setup.hidden
+    flat = math.prod(shape)
+    first = [nn.Flatten()] if len(shape) > 1 else []
     if setup.model == "linear":
-        return nn.Sequential(nn.Linear(shape[0], outputs))
+        return nn.Sequential(*first, nn.Linear(flat, outputs))
     if setup.model == "cnn":
         side = math.isqrt(shape[0])
         return nn.Sequential(
@@ -123,7 +125,7 @@ def network_of(setup: Setup, shape: tuple[int, ...], outputs: int) -> nn.Sequent
             nn.Linear(width, outputs),
         )
     return nn.Sequential(
-        nn.Linear(shape[0], width), act(), nn.Linear(width, width), act(), nn.Linear(width, outputs)
+        *first, nn.Linear(flat, width), act(), nn.Linear(width, width), act(), nn.Linear(width, outputs)
     )
 
 

@@ -11,9 +11,9 @@ from sklearn import metrics as sk
 
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.lab import metrics
-from imbalance_doctor.lab.base import Draw
+from imbalance_doctor.lab.base import Draw, faults, healthy, setup_of
 from imbalance_doctor.lab.runs import Job, Labelled, make, make_all, paired_error, read_labels, severity_of
-from imbalance_doctor.lab.training import Run
+from imbalance_doctor.lab.training import Run, train
 from imbalance_doctor.lab.worlds import MADE_UP, read_worlds, world_named
 from imbalance_doctor.sources.logs import read_logs
 from imbalance_doctor.sources.scores import read_scores
@@ -169,6 +169,17 @@ def test_worlds_that_are_made_up_follow_their_seed(name):
     assert one.features.dtype == np.float32
     assert 0 < one.prevalence < 0.5
     assert len(one) == len(one.features)
+
+
+@pytest.mark.parametrize("name", ["many-classes", "many-labels", "sequences"])
+def test_every_kind_trains_on_every_world_of_its_tasks(name):
+    given = world_named(name, 0)
+    for kind in (*faults().values(), *healthy().values()):
+        if given.task in kind.tasks:
+            world, setup, _ = setup_of(kind, given, 0, held_out=True)
+            run = train(kind, setup.but(steps=6, every=3), world, 0)
+            assert len(run.rows) == 2, kind.id
+            assert all(0 <= outcome <= 1 for outcome in run.outcomes), kind.id
 
 
 @pytest.mark.parametrize(
