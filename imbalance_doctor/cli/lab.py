@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -53,6 +54,11 @@ def _rules() -> list[Any]:
     from imbalance_doctor.engine.rulebook import load_rules
 
     return list(load_rules().rules.values())
+
+
+def _storable(*, store: bool, small: bool) -> None:
+    if store and small:
+        raise InputError("expected a whole measurement at full size to be stored", where="--store")
 
 
 def _text(folder: Path | None) -> str | None:
@@ -150,6 +156,7 @@ def score(  # noqa: PLR0913, PLR0917  options
     store: _STORE = False,
 ) -> None:
     """Diagnose labelled runs and count: faults noticed, causes right, false alarms, remedies that help."""
+    _storable(store=store, small=smoke)
     experiment, made, results = _lab("experiment"), _lab("runs"), _lab("results")
     rules, folder = _rules(), _text(data)
     began = time.monotonic()
@@ -199,11 +206,20 @@ def advise(
     store: _STORE = False,
 ) -> None:
     """Train what `recommend` chooses beside fixed baselines, and report what its advice cost or gained."""
+    _storable(store=store, small=smoke)
     advice, results = _lab("advice"), _lab("results")
     began = time.monotonic()
-    worlds = advice.worlds(_text(data), smoke=smoke)
+    folder = _text(data)
+    if smoke:
+        worlds, seeds = advice.smoke_worlds(), 1
+    else:
+        worlds = [*_lab("worlds").read_worlds(folder)] if folder else []
+        worlds += _lab("contested").contested_worlds()
+    jobs = len(worlds) * seeds
     with progress_bar("training", least=2) as progress:
-        found = advice.advise(worlds, range(seeds), runs, smoke=smoke, progress=progress)
+        done = itertools.count(1)
+        told = (lambda _: progress(next(done), jobs)) if progress else (lambda _: None)
+        found = advice.advise(worlds, range(seeds), runs, smoke=smoke, progress=told)
     about = results.About.now(seed=0, seconds=round(time.monotonic() - began))
     if store:
         results.store("advice", found, about)
@@ -230,6 +246,7 @@ def claims(
     store: _STORE = False,
 ) -> None:
     """Measure again what the documents claim: document, measurement, verdict."""
+    _storable(store=store, small=smoke or bool(claim))
     ledger, results = _lab("claims"), _lab("results")
     began = time.monotonic()
     chosen = list(claim or ledger.claims())
@@ -239,10 +256,6 @@ def claims(
         )
     about = results.About.now(seed=seed, seconds=round(time.monotonic() - began))
     if store:
-        if claim or smoke:
-            raise InputError(
-                "expected all claims at full size to be stored", hint="leave out CLAIM and --smoke"
-            )
         stored = _beside_the_rules("claims.json")
         ledger.store(found, stored, seed=seed)
         ledger.write_table(stored, stored.with_name("CLAIMS.md"))
