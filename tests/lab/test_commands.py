@@ -27,7 +27,7 @@ def test_kinds_are_listed():
 
 def test_a_fault_is_run_diagnosed_and_scored(tmp_path):
     runs = tmp_path / "runs"
-    words = ("learning-rate-too-low", "--smoke", "--runs", runs, "--format", "json")
+    words = ("learning-rate-too-low", "--runs", runs, "--format", "json")
     fault, twin = json.loads(lab("run", *words).stdout)
     assert fault["harm"] == "severe"
     assert fault["causes"][0] == "learning-rate-too-low"

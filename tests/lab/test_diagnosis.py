@@ -16,7 +16,7 @@ from imbalance_doctor.sources.logs import read_logs
 def _label(harm="severe", causes=("learning-rate-too-high",), **rest):
     given = {
         "name": "x", "kind": "x", "world": "w", "seed": 0, "held_out": True, "outcome": 0.2, "twin": 0.5,
-        "error": 0.01, "onset": 0, "steps": 100, "dialect": "csv", "task": "binary",
+        "error": 0.01, "reachable": 0.5, "onset": 0, "steps": 100, "dialect": "csv", "task": "binary",
     }  # fmt: skip
     return Labelled(harm=harm, causes=causes, **{**given, **rest})
 

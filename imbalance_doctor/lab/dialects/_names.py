@@ -54,7 +54,7 @@ _STEMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "roc_auc": ("auc", "AUC", "roc_auc", "auroc", "AUROC", "rocauc"),
         "recall_at_quantile": ("recall_at_quantile", "recall_q", "raq", "recall_quantile", "recall@1.5%"),
-        "prevalence": ("pos_rate", "prevalence", "positive_rate", "pos_frac", "base_rate"),
+        "prevalence": ("pos_rate", "prevalence", "pos_frac", "base_rate"),
         "predicted_positive_share": (
             "pred_pos_frac", "pred_pos_rate", "predicted_positive_share", "pos_pred_rate", "frac_pred_pos",
             "positive_prediction_rate",
