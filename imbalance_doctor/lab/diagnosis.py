@@ -108,7 +108,8 @@ def _answer(run: Path, label: Labelled, rules: Sequence[Rule], level: int) -> An
     first = trained.causes[0] if trained.causes else None
     suggest: dict[str, Any] = {}
     for finding in first.findings if first else ():
-        suggest = {**finding.suggest, **suggest}
+        if finding.rule not in trained.explained:  # mending a symptom mends nothing
+            suggest = {**finding.suggest, **suggest}
     return Answer(
         label=label,
         verdict=trained.verdict,
