@@ -152,9 +152,8 @@ def figures(said: Iterable[Answer]) -> dict[str, Any]:
     for answer in harmed:
         by_cause[answer.label.causes[0]].append(answer)
     return {
-        **_share("detection", sum(a.alarm for a in harmed), len(harmed)),
-        **_share("top1", sum(a.right(1) for a in harmed), len(harmed)),
-        **_share("top3", sum(a.right(3) for a in harmed), len(harmed)),
+        **_told(harmed),
+        "severe": _told([a for a in harmed if a.label.harm == "severe"]),
         **_share("false_alarms", sum(a.alarm for a in clean), len(clean)),
         **_share("false_alarms_on_healthy", sum(a.alarm for a in healthy), len(healthy)),
         **_share("evidence_on_time", sum(a.on_time for a in named), len(named)),
@@ -176,6 +175,15 @@ def figures(said: Iterable[Answer]) -> dict[str, Any]:
             }
             for cause, group in sorted(by_cause.items())
         },
+    }
+
+
+def _told(harmed: Sequence[Answer]) -> dict[str, Any]:
+    """Return how many of some harmed runs were noticed, and how many of their causes were named."""
+    return {
+        **_share("detection", sum(a.alarm for a in harmed), len(harmed)),
+        **_share("top1", sum(a.right(1) for a in harmed), len(harmed)),
+        **_share("top3", sum(a.right(3) for a in harmed), len(harmed)),
     }
 
 

@@ -334,6 +334,9 @@ TARGETS = (
     Target(
         figure="diagnosis.loss_only.cannot_tell", what="verdict 'cannot tell' by loss and validation alone"
     ),
+    Target(figure="diagnosis.severe.detection", what="severely harmed runs noticed (0.10 or more lost)"),
+    Target(figure="diagnosis.severe.top1", what="right cause named first on these"),
+    Target(figure="diagnosis.remedies.recovered", least=0.7, what="remedies that undo half of the harm"),
     Target(figure="advice.mean_regret", most=0.008, share=False, what="mean regret of the advice"),
     Target(figure="advice.worst_regret", most=0.04, share=False, what="worst regret of the advice"),
     Target(
@@ -366,6 +369,11 @@ def _diagnosis(figures: Mapping[str, Any]) -> dict[str, Any]:
             cause: {key: counts[key] for key in _COUNTS} for cause, counts in figures["by_cause"].items()
         },
         "loss_only": _with_ends(figures["loss_only"], _LOSS_ONLY),
+        **{
+            part: _with_ends(figures[part], names)
+            for part, names in (("severe", ("detection", "top1", "top3")), ("remedies", ("recovered",)))
+            if part in figures
+        },
     }
 
 

@@ -43,6 +43,8 @@ DIAGNOSIS = {
         **share("false_alarms", 6, 200),
         **share("cannot_tell", 20, 300),
     },
+    "severe": {**share("detection", 60, 60), **share("top1", 58, 60), **share("top3", 60, 60)},
+    "remedies": {**share("recovered", 50, 70), "not_a_plan_value": 30},
 }
 ADVICE = {
     "mean_regret": 0.006,
@@ -107,7 +109,9 @@ def test_what_is_printed_has_exactly_these_keys(results):
     found = json.loads(render(results, format="json"))
     assert list(found) == ["diagnosis", "advice", "claims"]
     shares = with_ends("detection", "top1", "top3", "false_alarms")
-    assert list(found["diagnosis"]) == [*shares, "faulty_runs", "clean_runs", "by_cause", "loss_only"]
+    assert list(found["diagnosis"]) == [
+        *shares, "faulty_runs", "clean_runs", "by_cause", "loss_only", "severe", "remedies"
+    ]  # fmt: skip
     assert list(found["diagnosis"]["loss_only"]) == [*shares, *with_ends("cannot_tell")]
     assert found["diagnosis"]["by_cause"]["stale-queue"] == {
         "runs": 60, "detected": 57, "top1": 50, "top3": 56
@@ -250,6 +254,7 @@ REACHED = {
     "diagnosis.false_alarms": True,
     "diagnosis.loss_only.detection": False,
     "diagnosis.loss_only.false_alarms": True,
+    "diagnosis.remedies.recovered": True,
     "advice.mean_regret": True,
     "advice.worst_regret": False,
     "advice.contested_regret": False,
@@ -312,7 +317,7 @@ def test_pages_show_figures_beside_targets(results, format_):
         "1 confirmed, 1 contradicted, 1 not measured",
     ):  # fmt: skip
         assert said in page, said
-    assert page.split().count("met") == 6
+    assert page.split().count("met") == 7
     assert page.split().count("missed") == 4
     assert "It pays" not in page
 
