@@ -46,7 +46,6 @@ _IN_WORDS: Mapping[str, tuple[Callable[[Setup], Setup], ...]] = {
     "warmup-too-long": (lambda s: s.but(warmup=0.25),),
     "warmup-too-short": (lambda s: s.but(warmup=0.25),),
     "cap-changes-objective": (lambda s: s.but(max_pool_size=None),),
-    "not-separable": (lambda s: s.but(hidden=max(64, s.hidden)),),
     "minority-overfit": (lambda s: s,),  # the checkpoint of the best validation metric
 }
 """What a user does who follows the sentence of a cause, one try after the other."""
