@@ -1,55 +1,408 @@
-"""The pull of the anchor of a threshold loss, compiled."""
+"""Order statistics, the threshold losses' gradient and pairs of positives and band, compiled."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from imbalance_doctor.losses._compiled_math import compiled
+from imbalance_doctor.losses._compiled_math import compiled, exp
 
-__all__ = ["pull"]
+__all__ = ["gradient", "near_pairs", "recall", "statistics", "turned_statistics", "widths"]
+
+_SURE = 2.0  # standard deviations of a sampled rank
+_LEAST = -700.0  # exp of it is a normal double
+
+# -- order statistics ------------------------------------------------------------------------------
 
 
-def _pull(
-    scores: np.ndarray,
-    threshold: Any,
-    width: Any,
-    place: np.ndarray,
-    force: np.ndarray,
-    least: float,
-    out: np.ndarray,
+def _mark(values: np.ndarray, low: float, high: float, mask: np.ndarray) -> tuple[int, int, int]:
+    """Mark the values between two bounds; count the lower ones, those between, and the NaN."""
+    below = inside = odd = 0
+    for j in range(values.size):
+        x = values[j]
+        here = (x >= low) & (x <= high)
+        mask[j] |= here
+        inside += here
+        below += x < low
+        odd += np.isnan(x)
+    return below, inside, odd
+
+
+_mark_between = compiled(_mark, exact=True)
+
+
+def _keep(values: np.ndarray, mask: np.ndarray, kept: np.ndarray) -> int:
+    count = 0
+    for j in range(values.size):  # a branch would be guessed wrong too often
+        kept[count] = values[j]
+        count += mask[j]
+    return count
+
+
+_keep_marked = compiled(_keep, exact=True)
+
+
+def _statistics(values: np.ndarray, sample: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
+    """Find values by their places in the sorted row.
+
+    A sample tells between which scores a place lies, so that only those between need to be partitioned.
+    Counting them proves it; where the sample erred, all are.
+
+    Parameters
+    ----------
+    values
+        [M].
+    sample
+        Some of them, sorted; where it is all, the others are not looked at. [S].
+    places
+        From 0, lower and upper of each quantile, equal or neighbours, [L, 2].
+    out
+        Takes the values, NaN for a row with a NaN, [L, 2].
+    """
+    count, size = values.size, sample.size
+    out[:] = np.nan
+    if np.isnan(sample[-1]):
+        return
+    if size == count:
+        for k in range(len(places)):
+            out[k, 0], out[k, 1] = sample[places[k, 0]], sample[places[k, 1]]
+        return
+    mask, kept = np.zeros(count, np.uint8), np.empty(count, values.dtype)
+    bounds, counts = np.empty((len(places), 2), values.dtype), np.empty((len(places), 2), np.int64)
+    for k in range(len(places)):
+        share = places[k, 0] / count
+        margin = 2 + _SURE * np.sqrt(share * size * (1 - share))
+        low, high = int(max(0, share * size - margin)), int(share * size + margin) + 1
+        bounds[k, 0] = sample[low]
+        bounds[k, 1] = sample[high] if high < size else np.inf
+        below, inside, odd = _mark_between(values, bounds[k, 0], bounds[k, 1], mask)
+        counts[k, 0], counts[k, 1] = below, inside
+        if odd:
+            return
+    marked = kept[: _keep_marked(values, mask, kept)]
+    for k in range(len(places)):
+        first, second = places[k, 0] - counts[k, 0], places[k, 1] - counts[k, 0]
+        if first >= 0 and second < counts[k, 1]:
+            part = marked[(marked >= bounds[k, 0]) & (marked <= bounds[k, 1])]
+        else:
+            part, first, second = values, places[k, 0], places[k, 1]
+        ordered = np.partition(part, first)
+        out[k, 0] = out[k, 1] = ordered[first]
+        if second > first:
+            out[k, 1] = ordered[second:].min()
+
+
+statistics = compiled(_statistics, exact=True)
+
+
+def _turned(
+    scores: np.ndarray, sample: np.ndarray, places: np.ndarray, first: int, tile: int, out: np.ndarray
 ) -> None:
-    """Write the gradient of an anchored loss of one class.
+    """Do this for some neighbouring columns of a matrix.
 
     Parameters
     ----------
     scores
-        [live].
-    threshold, width
-        Of the scores' type.
-    place, force
-        Row of each positive and its gradient, [E].
-    least
-        What the sum of the kernel over the negatives is taken for, at least.
+        [M, C].
+    sample
+        [columns, S].
+    places
+        [L, 2].
+    first
+        First of the columns.
+    tile
+        Rows copied at once: they stay in the cache while they are turned.
     out
-        Takes the gradient, [live].
+        [columns, L, 2].
     """
-    square = width * width
-    total = whole = 0.0
-    for j in range(scores.size):
-        away = scores[j] - threshold
+    rows, width = len(scores), len(sample)
+    block = np.empty((width, rows), scores.dtype)
+    for start in range(0, rows, tile):
+        end = min(start + tile, rows)
+        for c in range(width):
+            for j in range(start, end):
+                block[c, j] = scores[j, first + c]
+    for c in range(width):
+        statistics(block[c], sample[c], places, out[c])
+
+
+turned_statistics = compiled(_turned, exact=True)
+
+# -- soft recall -----------------------------------------------------------------------------------
+
+
+def _recall(
+    scores: np.ndarray,
+    members: tuple[np.ndarray, np.ndarray, np.ndarray],
+    threshold: np.ndarray,
+    tau: np.ndarray,
+    loss: np.ndarray,
+    slope: np.ndarray,
+) -> None:
+    """Write 1 - soft recall of each class and its derivatives by the positives.
+
+    Parameters
+    ----------
+    scores
+        [M * C].
+    members
+        Flat place, class and weight of each positive, [E] each; weights float64, or [0] for 1.
+    threshold, tau
+        [C].
+    loss
+        Takes the losses, NaN for a class without weight, [C].
+    slope
+        Takes the derivatives, [E].
+    """
+    place, column, weight = members
+    mass, caught = np.zeros(loss.size), np.zeros(loss.size)
+    for k in range(place.size):
+        mass[column[k]] += weight[k] if weight.size else 1.0
+    for k in range(place.size):
+        c = column[k]
+        scale = np.float64(tau[c])
+        z = (np.float64(scores[place[k]]) - threshold[c]) / scale
+        above = 1 / (1 + exp(min(max(-z, _LEAST), -_LEAST)))
+        one = weight[k] if weight.size else 1.0
+        caught[c] += one * above
+        slope[k] = -one * above * (1 - above) / (scale * mass[c]) if mass[c] > 0 else 0.0
+    for c in range(loss.size):
+        loss[c] = 1 - caught[c] / mass[c] if mass[c] > 0 else np.nan
+
+
+recall = compiled(_recall, exact=True)
+
+
+def _kernel(x: np.ndarray, threshold: float, width: float, out: np.ndarray) -> float:
+    """Write a kernel at each score of a class, and return its sum."""
+    square, total = width * width, 0.0
+    for j in range(x.size):
+        away = x[j] - threshold
         share = width / (square + away * away)
         out[j] = share * share
         total += out[j]
-    for k in range(place.size):
-        total -= out[place[k]]
-        whole += force[k]
-    factor = scores.dtype.type(-whole / max(total, least))
-    for j in range(scores.size):
+    return total
+
+
+def _kernel_row(
+    x: np.ndarray, threshold: np.ndarray, width: np.ndarray, total: np.ndarray, out: np.ndarray
+) -> None:
+    """Do so for the scores of a row, each of another class."""
+    for c in range(x.size):
+        away = x[c] - threshold[c]
+        share = width[c] / (width[c] * width[c] + away * away)
+        out[c] = share * share
+        total[c] += out[c]
+
+
+def _times(out: np.ndarray, factor: float) -> None:
+    for j in range(out.size):
         out[j] *= factor
+
+
+def _times_row(out: np.ndarray, factor: np.ndarray) -> None:
+    for c in range(out.size):
+        out[c] *= factor[c]
+
+
+_fill_kernel, _fill_row = compiled(_kernel), compiled(_kernel_row)
+_scale, _scale_row = compiled(_times), compiled(_times_row)
+
+
+def _gradient(
+    scores: np.ndarray,
+    anchor: tuple[np.ndarray, np.ndarray],
+    slopes: tuple[np.ndarray, np.ndarray, np.ndarray],
+    upstream: np.ndarray,
+    least: float,
+    part: tuple[int, int],
+    out: np.ndarray,
+) -> None:
+    """Write the gradient of the anchored losses of some neighbouring classes.
+
+    Parameters
+    ----------
+    scores
+        Of the live rows, [live, C].
+    anchor
+        Threshold and width of each class, of the scores' type, [C].
+    slopes
+        Flat place and class of each positive among them, and its derivative, [E].
+    upstream
+        Gradient by each class's loss, [C].
+    least
+        What the sum of the kernel over the negatives is taken for, at least.
+    part
+        First class, and the end.
+    out
+        Takes the gradient, [live, C].
+    """
+    threshold, width = anchor
+    place, column, slope = slopes
+    first, end = part
+    rows, classes = scores.shape
+    total, force = np.zeros(classes), np.zeros(classes)
+    factor = np.empty(classes, out.dtype)
+    flat = out.ravel()
+    if classes == 1:
+        total[0] = _fill_kernel(scores.ravel(), threshold[0], width[0], flat)
+    else:
+        here = slice(first, end)
+        for j in range(rows):
+            _fill_row(scores[j, here], threshold[here], width[here], total[here], out[j, here])
     for k in range(place.size):
-        out[place[k]] = force[k]
+        c = column[k]
+        if first <= c < end:
+            total[c] -= flat[place[k]]
+            force[c] += slope[k] * upstream[c]
+    for c in range(first, end):
+        factor[c] = -force[c] / max(total[c], least)
+    if classes == 1:
+        _scale(flat, factor[0])
+    else:
+        for j in range(rows):
+            _scale_row(out[j, here], factor[here])
+    for k in range(place.size):
+        if first <= column[k] < end:
+            flat[place[k]] = slope[k] * upstream[column[k]]
 
 
-pull = compiled(_pull)
+gradient = compiled(_gradient)
+
+
+def _widths(scores: np.ndarray, step: int, tau: np.ndarray, share: float, out: np.ndarray) -> None:
+    """Write the larger of a temperature and a share of the deviation of every `step`-th score, [C]."""
+    rows, classes = scores.shape
+    total, square = np.zeros(classes), np.zeros(classes)
+    count = 0
+    for j in range(0, rows, step):
+        count += 1
+        for c in range(classes):
+            away = np.float64(scores[j, c]) - scores[0, c]
+            total[c] += away
+            square[c] += away * away
+    for c in range(classes):
+        mean = total[c] / count
+        spread = share * np.sqrt(max(square[c] / count - mean * mean, 0.0))
+        out[c] = spread if tau[c] < spread < np.inf else tau[c]
+
+
+widths = compiled(_widths)
+
+# -- pairs -----------------------------------------------------------------------------------------
+
+
+def _lagrange(t: float, out: np.ndarray) -> None:
+    """Write the shares of a point in the four nodes around it, `t` beyond the second."""
+    out[0] = t * (-2 + t * (3 - t)) / 6
+    out[1] = 1 + t * (-3 + t * (-6 + 3 * t)) / 6
+    out[2] = t * (6 + t * (3 - 3 * t)) / 6
+    out[3] = t * (t * t - 1) / 6
+
+
+def _add_times(factor: float, values: np.ndarray, out: np.ndarray) -> None:
+    for n in range(out.size):
+        out[n] += factor * values[n]
+
+
+def _product(first: np.ndarray, second: np.ndarray) -> float:
+    total = 0.0
+    for n in range(first.size):
+        total += first[n] * second[n]
+    return total
+
+
+_cubic, _add, _dot = compiled(_lagrange), compiled(_add_times), compiled(_product)
+
+
+def _spread(
+    points: np.ndarray,
+    weight: np.ndarray,
+    reach: tuple[float, float],
+    grid: tuple[float, float],
+    nodes: np.ndarray,
+) -> None:
+    """Add the weights of points, or 1, to the four nodes around each; those out of reach to the last ones."""
+    (low, high), (start, step) = reach, grid
+    share = np.empty(4)
+    for i in range(points.size):
+        position = (min(max(np.float64(points[i]), low), high) - start) / step
+        node = int(position)
+        _cubic(position - node, share)
+        for m in range(4):
+            nodes[node - 1 + m] += share[m] * (weight[i] if weight.size else 1.0)
+
+
+_fill_nodes = compiled(_spread)
+
+
+def _near(
+    query: np.ndarray, source: np.ndarray, weight: np.ndarray, tau: float, per: int, reach: int, most: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sum sigmoids over all pairs of two lists by way of a grid; see `_host.near_pairs`.
+
+    Parameters
+    ----------
+    query, source
+        Scores, [Q] and [S].
+    weight
+        Of each query, [Q].
+    tau
+        Temperature.
+    per
+        Nodes for each temperature.
+    reach
+        Temperatures beyond which a sigmoid is 0 or 1.
+    most
+        Pairs of nodes from which it is not done: the results are empty then.
+    """
+    step = tau / per
+    low, high = np.float64(source.min()), np.float64(source.max())
+    nothing = np.empty(0)
+    if not (high - low) / step < most:
+        return nothing, nothing, nothing
+    away = reach * per + 2
+    held = int((high - low) / step) + 6
+    nodes = held + 2 * away
+    if held * nodes > most:
+        return nothing, nothing, nothing
+    origin = low - 1.5 * step
+    start = origin - away * step
+    least, greatest = low - reach * tau, high + reach * tau
+    mass, force = np.zeros(held), np.zeros(nodes)
+    _fill_nodes(source, np.empty(0, weight.dtype), (low, high), (origin, step), mass)
+    _fill_nodes(query, weight, (least, greatest), (start, step), force)
+    # Distances between a node of the queries and one of the sources, in temperatures.
+    rise, bell = np.empty(nodes + held - 1), np.empty(nodes + held - 1)
+    for n in range(rise.size):
+        z = np.float64(n + 1 - held - away) / per
+        rise[n] = 1 / (1 + exp(-z))
+        bell[n] = rise[n] * (1 - rise[n]) / per
+    value, slope, field = np.zeros(nodes), np.zeros(nodes), np.empty(held)
+    for s in range(held):
+        shift = held - 1 - s
+        if mass[s] != 0:
+            _add(mass[s], rise[shift : shift + nodes], value)
+            _add(mass[s], bell[shift : shift + nodes], slope)
+        field[s] = _dot(force, bell[shift : shift + nodes])
+    sums, steep, pull = np.empty(query.size), np.empty(query.size), np.empty(source.size)
+    for i in range(query.size):
+        position = (min(max(np.float64(query[i]), least), greatest) - start) / step
+        n = int(position)
+        t = position - n
+        gain, left, right = value[n + 1] - value[n], slope[n], slope[n + 1]
+        c2, c3 = 3 * gain - 2 * left - right, left + right - 2 * gain
+        sums[i] = value[n] + t * (left + t * (c2 + t * c3))
+        steep[i] = (left + t * (2 * c2 + t * 3 * c3)) / step
+    share = np.empty(4)
+    for j in range(source.size):
+        position = (np.float64(source[j]) - origin) / step
+        n = int(position)
+        _cubic(position - n, share)
+        pulled = 0.0
+        for m in range(4):
+            pulled += share[m] * field[n - 1 + m]
+        pull[j] = -pulled / step
+    return sums, steep, pull
+
+
+near_pairs = compiled(_near)

@@ -1,6 +1,7 @@
 """The threshold losses on the CPU, in numpy: cheaper calls than torch's, and a vectorised partition.
 
-They compute what the torch forms compute, for pools that are not weighted and hold no NaN.
+They compute what the torch forms compute, for pools that are not weighted and hold no NaN. Where numba is
+installed the longer loops are compiled.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
+
+from imbalance_doctor.losses._compiled import in_turns, kernels
 
 __all__ = [
     "SAMPLE",
@@ -138,9 +141,30 @@ def quantiles(
     list
         [L]; NaN when the row holds one.
     """
+    ends = _ends(levels, values.size, interpolation, missing)
+    compiled = kernels("order") if values.size > _FEW else None
+    if compiled is not None:
+        found = np.empty((len(ends), 2), values.dtype)
+        places = np.array([end[:2] for end in ends])
+        compiled.statistics(values, np.sort(values[::_EACH]), places, found)
+        pairs = list(found)
+    else:
+        wanted = _order_statistics(values, sorted({place for end in ends for place in end[:2]}))
+        pairs = [(wanted[low], wanted[high]) for low, high, _ in ends]
+    # numpy scalars, so that the arithmetic stays in the scores' type
+    return [
+        low if low == high else low + values.dtype.type(end[2]) * (high - low)
+        for (low, high), end in zip(pairs, ends, strict=True)
+    ]
+
+
+def _ends(
+    levels: Sequence[float], count: int, interpolation: Interpolation, missing: int
+) -> list[tuple[int, int, float]]:
+    """Return the lower and upper order statistic of each quantile, and the share of the upper."""
     ends = []
     for level in levels:
-        rank = level * (values.shape[0] - missing - 1)
+        rank = level * (count - missing - 1)
         low, high = math.floor(rank), math.ceil(rank)
         if interpolation == "higher":
             low = high
@@ -149,14 +173,28 @@ def quantiles(
         elif interpolation == "nearest":
             low = high = round(rank)
         ends.append((low + missing, high + missing, 0.5 if interpolation == "midpoint" else rank - low))
-    found = _order_statistics(values, sorted({place for low, high, _ in ends for place in (low, high)}))
-    # numpy scalars, so that the arithmetic stays in the scores' type
-    return [
-        found[low]
-        if found[low] == found[high]
-        else found[low] + values.dtype.type(share) * (found[high] - found[low])
-        for low, high, share in ends
-    ]
+    return ends
+
+
+def _thresholds(scores: np.ndarray, level: float, interpolation: Interpolation) -> np.ndarray:
+    """Return one quantile of each class, [C]."""
+    rows, classes = scores.shape
+    compiled = kernels("order") if classes > 1 and rows > _FEW else None
+    if compiled is None:
+        columns = (scores.ravel(),) if classes == 1 and kernels("order") is not None else turned(scores)
+        return np.array([quantiles(one, [level], interpolation)[0] for one in columns], scores.dtype)
+    low, high, share = _ends([level], rows, interpolation, 0)[0]
+    sample = np.sort(np.ascontiguousarray(scores[::_EACH].T))
+    found = np.empty((classes, 1, 2), scores.dtype)
+
+    def some(first: int) -> None:
+        part = slice(first, first + _COLUMNS)
+        compiled.turned_statistics(scores, sample[part], np.array([[low, high]]), first, _TILE, found[part])
+
+    in_turns(some, range(0, classes, _COLUMNS))
+    lower, upper = found[:, 0].T
+    between: np.ndarray = np.where(lower == upper, lower, lower + scores.dtype.type(share) * (upper - lower))
+    return between
 
 
 def recall(
@@ -191,9 +229,18 @@ def recall(
     """
     classes, kind = scores.shape[1], scores.dtype
     place, column = members
-    theta = np.array([quantiles(values, [level], interpolation)[0] for values in turned(scores)], dtype=kind)
+    theta = _thresholds(scores, level, interpolation)
     if np.isnan(theta).any():
         return None
+    compiled = kernels("order")
+    if compiled is not None and np.isfinite(theta).all():
+        loss, width = np.empty((2, classes), kind)
+        slope = np.empty(place.size, kind)
+        weight = np.empty(0) if weight is None else weight.astype(np.float64)
+        compiled.recall(scores.ravel(), (place, column, weight), theta, tau, loss, slope)
+        compiled.widths(scores, 1 + len(scores) // SAMPLE, tau, SPREAD, width)
+        width *= kind.type(TAIL)
+        return Solution(loss, ~np.isnan(loss), theta, width, slope)
     at = column if classes > 1 else 0
     scale = tau[at]
     above = logistic((scores.ravel()[place] - theta[at]) / scale)
@@ -249,6 +296,10 @@ def near_pairs(
         For each query the sum of sigmoid((x - y) / tau) and its derivative; for each source the derivative of
         the weighted sum. None where the sources span too much.
     """
+    compiled = kernels("order")
+    if compiled is not None:
+        sums = compiled.near_pairs(query, source, weight, tau, _KAPPA, _REACH, _NEAR_NODES)
+        return sums if sums[0].size else None
     step = tau / _KAPPA
     low, high = float(source.min()), float(source.max())
     held, reach = int((high - low) / step) + 6, _REACH * _KAPPA + 2

@@ -8,6 +8,7 @@ for the device.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from imbalance_doctor.losses import _host
-from imbalance_doctor.losses._compiled import kernels
+from imbalance_doctor.losses._compiled import in_turns, kernels
 from imbalance_doctor.losses._host import SAMPLE, SPREAD, TAIL, Interpolation
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 _NO_PULL = 1e-30
+_SHARED = 1 << 18  # scores from which a second thread pays
 
 
 class Entries(NamedTuple):
@@ -264,11 +266,14 @@ class _KnownGradient(torch.autograd.Function):
             raise RuntimeError("this loss has no second derivatives: its gradient is computed with its value")
         place, column, value, fate, *anchor = ctx.saved_tensors
         force, (rows, classes), live = upstream[0], ctx.shape, ctx.live
+        if fate is None and value.device.type == "cpu":
+            held = (place, column, value, *anchor)
+            found = _gradient_on_host(force.numpy(), [part.detach().numpy() for part in held], (rows, live))
+            if found is not None:
+                return torch.from_numpy(found), None
         value = value * (force if classes == 1 else force[column])
         if anchor:
             out = anchor_pull(anchor[0], Anchor(*anchor[1:]), Slopes(place, column, value))
-        elif value.device.type == "cpu":  # numpy does not wait for a second thread
-            out = torch.from_numpy(np.zeros((live, classes), value.numpy().dtype))
         else:
             out = value.new_zeros(live, classes)
         out.view(-1).scatter_(0, place, value)
@@ -277,6 +282,30 @@ class _KnownGradient(torch.autograd.Function):
         if live < rows:
             out = torch.cat([out, out.new_zeros(rows - live, classes)])
         return out, None
+
+
+def _gradient_on_host(force: np.ndarray, held: list[np.ndarray], size: tuple[int, int]) -> np.ndarray | None:
+    """Compute in numpy what the backward pass returns; None for an anchor that is not compiled."""
+    (place, column, value, *anchor), (rows, live), classes = held, size, force.size
+    force = np.ascontiguousarray(force)  # of a sum it is a single number spread out
+    if not anchor:
+        out = np.zeros((rows, classes), value.dtype)
+        out.ravel()[place] = value * (force if classes == 1 else force[column])
+        return out
+    compiled = kernels("order")
+    if compiled is None:
+        return None
+    scores, *at = anchor
+    out = np.empty((rows, classes), scores.dtype)
+    out[live:] = 0
+
+    def some(part: tuple[int, int]) -> None:
+        compiled.gradient(scores, tuple(at), (place, column, value), force, _NO_PULL, part, out[:live])
+
+    pieces = min(classes, torch.get_num_threads()) if scores.size >= _SHARED else 1
+    ends = [classes * k // pieces for k in range(pieces + 1)]
+    in_turns(some, list(pairwise(ends)))
+    return out
 
 
 def known_gradient(
@@ -338,12 +367,6 @@ def anchor_pull(scores: Tensor, anchor: Anchor, positives: Slopes) -> Tensor:
         Gradient of the negatives, [live, C], and 0 at positives.
     """
     threshold, width = anchor
-    compiled = kernels("order") if scores.device.type == "cpu" and len(threshold) == 1 else None
-    if compiled is not None:
-        x, at, h, place, force = (part.detach().numpy() for part in (scores, *anchor, *positives[::2]))
-        out = np.empty(x.shape, x.dtype)
-        compiled.pull(x.ravel(), at[0], h[0], place, force, _NO_PULL, out.ravel())
-        return torch.from_numpy(out)
     pull = torch.sub(scores, threshold)
     torch.addcmul(width * width, pull, pull, out=pull)
     torch.div(width, pull, out=pull).square_()
