@@ -169,7 +169,9 @@ class Training:
     )
     validation_loss_end: float | None = described("level of the validation loss at the end", needs=_LOSS)
     validation_log_loss_end: float | None = described(
-        "level at the end of a validation loss that is logged as log loss", unit="nats", needs=("log.bce",)
+        "level at the end of a validation loss that is a log loss, by its name or beside ranks",
+        unit="nats",
+        needs=("log.bce",),
     )
     validation_log_loss_start: float | None = described(
         "its level at the start", unit="nats", needs=("log.bce",)
@@ -208,6 +210,12 @@ class Training:
     metric_best: float | None = described("its highest level", needs=_METRIC)
     metric_best_at: float | None = described(
         "place of its highest level, 0 at the first value and 1 at the last", unit="share", needs=_METRIC
+    )
+    metric_over_chance: float | None = described(
+        "its level at the end over that of random scores, where that is known: 0.5 for ROC AUC, the "
+        "prevalence for average precision",
+        unit="times",
+        needs=(*_METRIC, "log.prevalence"),
     )
     metric_drop: float | None = described("fall from its highest level to its end", needs=_METRIC)
     metric_drop_share: float | None = described(
@@ -570,6 +578,7 @@ def _metric(noted: Noted, log: TrainingLog, metric: Series, labelled: float | No
     noted.put(
         (_curves.span(metric, int(course.at[highest])),),
         metric_best=best,
+        metric_over_chance=ratio(course.end, chance) if chance else None,
         metric_best_at=int(course.at[highest]) / max(len(metric) - 1, 1),
         metric_drop=best - course.end,
         metric_drop_share=ratio(best - course.end, best - chance) if best > chance else None,
@@ -650,6 +659,12 @@ def _repeats(values: _curves.Values) -> float:
     return float(counts.max() / len(values))
 
 
+def _is_log_loss(series: Series, metric: Series | None) -> bool:
+    """Tell whether a validation loss is a log loss: by its name, or as the plain loss beside ranks."""
+    beside_ranks = metric is not None and metric.name in {"average_precision", "roc_auc"}
+    return series.name == "bce" or (series.name == "loss" and beside_ranks)
+
+
 def _validation_loss(
     noted: Noted, log: TrainingLog, loss: Series | None, metric: Series | None, labelled: float | None
 ) -> None:
@@ -692,7 +707,7 @@ def _validation_loss(
         validation_loss_best_at=at / max(len(series) - 1, 1),
         validation_loss_end=course.end,
     )
-    if series.name == "bce":
+    if _is_log_loss(series, metric):
         share = _prevalence(log, labelled)
         noted.put(
             (_curves.span(series),),

@@ -285,6 +285,20 @@ def test_the_log_loss_is_preferred_and_named():
     assert fact("validation_loss_end", loss, log_loss) == 0.3
     assert fact("validation_log_loss_end", loss, log_loss) == 0.3
     assert fact("validation_log_loss_end", loss) is None
+    assert fact("validation_log_loss_end", loss, curve("accuracy", [0.9] * 5, "val")) is None
+    assert fact("validation_log_loss_end", loss, curve("average_precision", [0.5] * 5, "val")) == 0.9
+    assert fact("validation_log_loss_end", loss, curve("roc_auc", [0.5] * 5, "val")) == 0.9
+
+
+def test_a_metric_is_held_against_random_scores():
+    precision, prevalence = (
+        curve("average_precision", [0.1] * 8, "val"),
+        curve("prevalence", [0.04] * 8, "val"),
+    )
+    assert fact("metric_over_chance", precision, prevalence) == pytest.approx(2.5)
+    assert fact("metric_over_chance", precision) is None
+    assert fact("metric_over_chance", curve("roc_auc", [0.75] * 8, "val")) == pytest.approx(1.5)
+    assert fact("metric_over_chance", curve("f1", [0.75] * 8, "val")) is None
 
 
 def test_how_straight_the_validation_loss_falls():
