@@ -1,8 +1,8 @@
 """Compiled forms of the losses on the CPU, used where numba is installed (the extra `fast`).
 
 Nothing here is imported before a loss first runs on the CPU, and without numba the numpy and torch forms do
-the same work. The first call of a loss compiles its kernels, which takes about 2 to 6 seconds for each loss
-and type of scores; they are kept beside the package or in ``NUMBA_CACHE_DIR``, and for this process only
+the same work. The first call of a loss compiles its kernels, which takes up to 10 seconds for each loss and
+type of scores; they are kept beside the package or in ``NUMBA_CACHE_DIR``, and for this process only
 where neither can be written.
 
 Kernels release the interpreter's lock and start no threads of their own: :func:`in_turns` shares pieces of
@@ -38,6 +38,11 @@ def in_turns(work: Callable[[_T], None], pieces: Sequence[_T]) -> None:
 
     For pieces of a millisecond or so: a thread costs a tenth of that.
     """
+    helpers = min(torch.get_num_threads(), len(pieces)) - 1
+    if helpers < 1:
+        for piece in pieces:
+            work(piece)
+        return
     left = iter(pieces)
     lock = threading.Lock()
     failed: list[BaseException] = []
@@ -53,7 +58,7 @@ def in_turns(work: Callable[[_T], None], pieces: Sequence[_T]) -> None:
             except BaseException as error:  # noqa: BLE001  raised again below
                 failed.append(error)
 
-    threads = [threading.Thread(target=run) for _ in range(min(torch.get_num_threads(), len(pieces)) - 1)]
+    threads = [threading.Thread(target=run) for _ in range(helpers)]
     for thread in threads:
         thread.start()
     run()

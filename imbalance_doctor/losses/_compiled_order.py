@@ -41,7 +41,13 @@ def _keep(values: np.ndarray, mask: np.ndarray, kept: np.ndarray) -> int:
 _keep_marked = compiled(_keep, exact=True)
 
 
-def _statistics(values: np.ndarray, sample: np.ndarray, places: np.ndarray, out: np.ndarray) -> None:
+def _statistics(
+    values: np.ndarray,
+    sample: np.ndarray,
+    places: np.ndarray,
+    room: tuple[np.ndarray, np.ndarray],
+    out: np.ndarray,
+) -> None:
     """Find values by their places in the sorted row.
 
     A sample tells between which scores a place lies, so that only those between need to be partitioned.
@@ -55,6 +61,8 @@ def _statistics(values: np.ndarray, sample: np.ndarray, places: np.ndarray, out:
         Some of them, sorted; where it is all, the others are not looked at. [S].
     places
         From 0, lower and upper of each quantile, equal or neighbours, [L, 2].
+    room
+        Work space, uint8 and of the values' type, [M] each.
     out
         Takes the values, NaN for a row with a NaN, [L, 2].
     """
@@ -66,7 +74,8 @@ def _statistics(values: np.ndarray, sample: np.ndarray, places: np.ndarray, out:
         for k in range(len(places)):
             out[k, 0], out[k, 1] = sample[places[k, 0]], sample[places[k, 1]]
         return
-    mask, kept = np.zeros(count, np.uint8), np.empty(count, values.dtype)
+    mask, kept = room
+    mask[:] = 0
     bounds, counts = np.empty((len(places), 2), values.dtype), np.empty((len(places), 2), np.int64)
     for k in range(len(places)):
         share = places[k, 0] / count
@@ -95,7 +104,13 @@ statistics = compiled(_statistics, exact=True)
 
 
 def _turned(
-    scores: np.ndarray, sample: np.ndarray, places: np.ndarray, first: int, tile: int, out: np.ndarray
+    scores: np.ndarray,
+    sample: np.ndarray,
+    places: np.ndarray,
+    first: int,
+    tile: int,
+    room: tuple[np.ndarray, np.ndarray],
+    out: np.ndarray,
 ) -> None:
     """Do this for some neighbouring columns of a matrix.
 
@@ -111,18 +126,20 @@ def _turned(
         First of the columns.
     tile
         Rows copied at once: they stay in the cache while they are turned.
+    room
+        Work space, uint8 [M] and of the scores' type [columns + 1, M].
     out
         [columns, L, 2].
     """
     rows, width = len(scores), len(sample)
-    block = np.empty((width, rows), scores.dtype)
+    mask, block = room
     for start in range(0, rows, tile):
         end = min(start + tile, rows)
         for c in range(width):
             for j in range(start, end):
                 block[c, j] = scores[j, first + c]
     for c in range(width):
-        statistics(block[c], sample[c], places, out[c])
+        statistics(block[c], sample[c], places, (mask, block[width]), out[c])
 
 
 turned_statistics = compiled(_turned, exact=True)
@@ -336,9 +353,14 @@ _fill_nodes = compiled(_spread)
 
 
 def _near(
-    query: np.ndarray, source: np.ndarray, weight: np.ndarray, tau: float, per: int, reach: int, most: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sum sigmoids over all pairs of two lists by way of a grid; see `_host.near_pairs`.
+    query: np.ndarray,
+    source: np.ndarray,
+    weight: np.ndarray,
+    tau: float,
+    size: tuple[int, int, int],
+    out: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> bool:
+    """Sum sigmoids over all pairs of two lists by way of a grid, if they span little; see `_host.near_pairs`.
 
     Parameters
     ----------
@@ -348,23 +370,22 @@ def _near(
         Of each query, [Q].
     tau
         Temperature.
-    per
-        Nodes for each temperature.
-    reach
-        Temperatures beyond which a sigmoid is 0 or 1.
-    most
-        Pairs of nodes from which it is not done: the results are empty then.
+    size
+        Nodes for each temperature; temperatures beyond which a sigmoid is 0 or 1; pairs of nodes from which
+        it is not done.
+    out
+        Takes what `_host.near_pairs` returns, float64, [Q], [Q] and [S].
     """
+    per, reach, most = size
     step = tau / per
     low, high = np.float64(source.min()), np.float64(source.max())
-    nothing = np.empty(0)
     if not (high - low) / step < most:
-        return nothing, nothing, nothing
+        return False
     away = reach * per + 2
     held = int((high - low) / step) + 6
     nodes = held + 2 * away
     if held * nodes > most:
-        return nothing, nothing, nothing
+        return False
     origin = low - 1.5 * step
     start = origin - away * step
     least, greatest = low - reach * tau, high + reach * tau
@@ -384,7 +405,7 @@ def _near(
             _add(mass[s], rise[shift : shift + nodes], value)
             _add(mass[s], bell[shift : shift + nodes], slope)
         field[s] = _dot(force, bell[shift : shift + nodes])
-    sums, steep, pull = np.empty(query.size), np.empty(query.size), np.empty(source.size)
+    sums, steep, pull = out
     for i in range(query.size):
         position = (min(max(np.float64(query[i]), least), greatest) - start) / step
         n = int(position)
@@ -402,7 +423,7 @@ def _near(
         for m in range(4):
             pulled += share[m] * field[n - 1 + m]
         pull[j] = -pulled / step
-    return sums, steep, pull
+    return True
 
 
 near_pairs = compiled(_near)

@@ -146,7 +146,8 @@ def quantiles(
     if compiled is not None:
         found = np.empty((len(ends), 2), values.dtype)
         places = np.array([end[:2] for end in ends])
-        compiled.statistics(values, np.sort(values[::_EACH]), places, found)
+        room = np.empty(values.size, np.uint8), np.empty_like(values)
+        compiled.statistics(values, np.sort(values[::_EACH]), places, room, found)
         pairs = list(found)
     else:
         wanted = _order_statistics(values, sorted({place for end in ends for place in end[:2]}))
@@ -185,11 +186,12 @@ def _thresholds(scores: np.ndarray, level: float, interpolation: Interpolation) 
         return np.array([quantiles(one, [level], interpolation)[0] for one in columns], scores.dtype)
     low, high, share = _ends([level], rows, interpolation, 0)[0]
     sample = np.sort(np.ascontiguousarray(scores[::_EACH].T))
-    found = np.empty((classes, 1, 2), scores.dtype)
+    places, found = np.array([[low, high]]), np.empty((classes, 1, 2), scores.dtype)
 
     def some(first: int) -> None:
         part = slice(first, first + _COLUMNS)
-        compiled.turned_statistics(scores, sample[part], np.array([[low, high]]), first, _TILE, found[part])
+        room = np.empty(rows, np.uint8), np.empty((len(sample[part]) + 1, rows), scores.dtype)
+        compiled.turned_statistics(scores, sample[part], places, first, _TILE, room, found[part])
 
     in_turns(some, range(0, classes, _COLUMNS))
     lower, upper = found[:, 0].T
@@ -298,8 +300,9 @@ def near_pairs(
     """
     compiled = kernels("order")
     if compiled is not None:
-        sums = compiled.near_pairs(query, source, weight, tau, _KAPPA, _REACH, _NEAR_NODES)
-        return sums if sums[0].size else None
+        sums = np.empty(query.size), np.empty(query.size), np.empty(source.size)
+        done = compiled.near_pairs(query, source, weight, tau, (_KAPPA, _REACH, _NEAR_NODES), sums)
+        return sums if done else None
     step = tau / _KAPPA
     low, high = float(source.min()), float(source.max())
     held, reach = int((high - low) / step) + 6, _REACH * _KAPPA + 2

@@ -255,7 +255,8 @@ class _Known(NamedTuple):
 class _KnownGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, scores: Tensor, known: _Known) -> Tensor:
-        anchor = (scores[: known.live], *known.anchor) if known.anchor else ()
+        live = scores if known.live == scores.shape[0] else scores[: known.live]
+        anchor = (live.detach(), *known.anchor) if known.anchor else ()
         ctx.save_for_backward(*known.slopes, known.fate, *anchor)
         ctx.live, ctx.shape = known.live, scores.shape
         return known.loss
@@ -268,7 +269,7 @@ class _KnownGradient(torch.autograd.Function):
         force, (rows, classes), live = upstream[0], ctx.shape, ctx.live
         if fate is None and value.device.type == "cpu":
             held = (place, column, value, *anchor)
-            found = _gradient_on_host(force.numpy(), [part.detach().numpy() for part in held], (rows, live))
+            found = _gradient_on_host(force.numpy(), [part.numpy() for part in held], (rows, live))
             if found is not None:
                 return torch.from_numpy(found), None
         value = value * (force if classes == 1 else force[column])

@@ -377,8 +377,7 @@ class RankingLoss(nn.Module, abc.ABC):
         if not targets.shape[0]:
             return True
         if targets.device.type == "cpu":
-            labels = targets.numpy()
-            least, most = int(labels.min()), int(labels.max())
+            least, most = 0, int(targets.numpy().view(np.uint64).max())  # a negative one becomes the largest
         else:
             least, most = torch.stack(targets.aminmax()).tolist()
         if least >= 0 and most < top and not 0 <= self.ignore_index < top:

@@ -123,7 +123,7 @@ def _solve_on_host(
     if not tau.ndim:
         tau = tau.repeat(plain.shape[1])
     row, column = members
-    place = row * plain.shape[1] + column
+    place = row if plain.shape[1] == 1 else row * plain.shape[1] + column
     share = None if weight is None else weight.detach().numpy()[row]
     solution = _host.recall(plain, (place, column), 1.0 - task.quantile, task.interpolation, tau, share)
     if solution is None:

@@ -9,9 +9,10 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("numba")
 
+import numpy as np
 import torch
 
-from imbalance_doctor.losses import PAUCAtBudgetLoss, RecallAtQuantileLoss, _compiled
+from imbalance_doctor.losses import PAUCAtBudgetLoss, RecallAtQuantileLoss, _compiled, _host
 from imbalance_doctor.losses.sigmoid_focal import sigmoid_focal
 from imbalance_doctor.losses.smooth_ap import smooth_ap
 
@@ -100,15 +101,36 @@ def test_odd_logits_and_soft_labels_are_left_to_the_other_form(hide, strange, la
 
 @pytest.mark.parametrize("kind", [RecallAtQuantileLoss, PAUCAtBudgetLoss])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_the_anchor_needs_no_numba(hide, kind, dtype):
+@pytest.mark.parametrize("classes", [1, 20])
+def test_threshold_losses_need_no_numba(hide, kind, dtype, classes):
     generator = torch.Generator().manual_seed(1)
-    labels = (torch.rand(2000, generator=generator) < 0.1).long()
-    scores = torch.randn(2000, 1, generator=generator, dtype=dtype) + labels[:, None]
-    loss = kind(1, queue_size=0, temperature=0.3)
+    labels = torch.randint(0, 25, (3000,), generator=generator).clamp_(max=max(1, classes - 1))
+    if classes == 1:
+        labels = 1 - labels
+    scores = torch.randn(3000, classes, generator=generator, dtype=dtype)
+    loss = kind(classes, queue_size=0, temperature=0.3, quantile_interpolation="linear", reduction="none")
     (value, gradient), (wanted, wanted_gradient) = both(hide, lambda leaf: loss(leaf, labels), scores)
-    assert torch.equal(value, wanted)
-    assert torch.allclose(gradient, wanted_gradient, rtol=1e-4, atol=1e-9)
-    assert abs(float(gradient.sum())) < 1e-6
+    assert torch.allclose(value, wanted, rtol=1e-6 if dtype == torch.float32 else 1e-12)
+    assert torch.allclose(
+        gradient, wanted_gradient, rtol=1e-4, atol=1e-6 * float(wanted_gradient.abs().max())
+    )
+    assert abs(float(gradient.sum())) < 1e-5
+
+
+@pytest.mark.parametrize("strange", [None, 31, 0])
+def test_compiled_order_statistics_are_exact(strange):
+    """Ties and infinities; with `strange`, the scores that are sampled are all the highest or the lowest."""
+    values = np.random.default_rng(0).standard_normal(5000).round(1)
+    values[::100], values[1::100] = np.inf, -np.inf
+    if strange is not None:
+        values[strange::32] = 9.0
+        values[::32] -= 20.0 * (strange == 31)
+    levels = [0.0, 0.003, 0.25, 0.5, 0.99, 1.0]
+    assert _compiled.kernels("order") is not None
+    found = _host.quantiles(values, levels, "lower")
+    assert found == [np.sort(values)[int(level * 4999)] for level in levels]
+    values[77] = np.nan
+    assert np.isnan(_host.quantiles(values, levels, "lower")).all()
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path):
