@@ -170,6 +170,7 @@ class Trace:
     zero_share: float | None = described(
         "share of steps with a training loss of exactly 0", unit="share", needs=("log.loss",)
     )
+    loss_largest: float | None = described("largest training loss of the run", needs=("log.loss",))
     chance_share: float | None = described(
         "share of the run at Smooth-AP's loss of equal scores, 1 - (P + 1) / (M + 1)",
         unit="share",
@@ -521,7 +522,9 @@ def _levels(rows: Rows, prevalence: float | None) -> dict[str, Any]:
     if series is None:
         return found
     shares = rows.get("loss_zero_share")
-    zero = finite(series.values) == 0 if shares is None else finite(shares.values)
+    losses = finite(series.values)
+    found["loss_largest"] = float(losses.max()) if len(losses) else None
+    zero = losses == 0 if shares is None else finite(shares.values)
     if len(zero) >= _LEAST:
         found["zero_share"] = float(np.mean(zero))
         found["zero_share_first"] = float(np.mean(part(zero, 0, 1 / 3)))

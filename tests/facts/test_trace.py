@@ -230,6 +230,12 @@ def test_exact_zeros():
     assert trace("zero_share", loss=late) == 0.5
 
 
+def test_the_largest_loss():
+    assert trace("loss_largest", loss=np.linspace(0.7, 0, N)) == 0.7
+    assert trace("loss_largest", loss=np.where(np.arange(N) == 3, np.inf, 0.2)) == 0.2
+    assert trace("loss_largest", loss=np.full(N, np.nan)) is None
+
+
 @pytest.mark.parametrize(("positives", "size"), [(72, 2176), (200, 2176), (1.2, 96)])
 def test_the_chance_level_of_the_pool(positives, size):
     level = 1 - (positives + 1) / (size + 1)
