@@ -6,10 +6,9 @@ import numpy as np
 
 from imbalance_doctor.losses._compiled_math import compiled, exp
 
-__all__ = ["gradient", "near_pairs", "recall", "statistics", "turned_statistics", "widths"]
+__all__ = ["gradient", "near_pairs", "statistics", "turned_statistics", "widths"]
 
 _SURE = 2.0  # standard deviations of a sampled rank
-_LEAST = -700.0  # exp of it is a normal double
 
 # -- order statistics ------------------------------------------------------------------------------
 
@@ -144,49 +143,7 @@ def _turned(
 
 turned_statistics = compiled(_turned, exact=True)
 
-# -- soft recall -----------------------------------------------------------------------------------
-
-
-def _recall(
-    scores: np.ndarray,
-    members: tuple[np.ndarray, np.ndarray, np.ndarray],
-    threshold: np.ndarray,
-    tau: np.ndarray,
-    loss: np.ndarray,
-    slope: np.ndarray,
-) -> None:
-    """Write 1 - soft recall of each class and its derivatives by the positives.
-
-    Parameters
-    ----------
-    scores
-        [M * C].
-    members
-        Flat place, class and weight of each positive, [E] each; weights float64, or [0] for 1.
-    threshold, tau
-        [C].
-    loss
-        Takes the losses, NaN for a class without weight, [C].
-    slope
-        Takes the derivatives, [E].
-    """
-    place, column, weight = members
-    mass, caught = np.zeros(loss.size), np.zeros(loss.size)
-    for k in range(place.size):
-        mass[column[k]] += weight[k] if weight.size else 1.0
-    for k in range(place.size):
-        c = column[k]
-        scale = np.float64(tau[c])
-        z = (np.float64(scores[place[k]]) - threshold[c]) / scale
-        above = 1 / (1 + exp(min(max(-z, _LEAST), -_LEAST)))
-        one = weight[k] if weight.size else 1.0
-        caught[c] += one * above
-        slope[k] = -one * above * (1 - above) / (scale * mass[c]) if mass[c] > 0 else 0.0
-    for c in range(loss.size):
-        loss[c] = 1 - caught[c] / mass[c] if mass[c] > 0 else np.nan
-
-
-recall = compiled(_recall, exact=True)
+# -- the anchor -----------------------------------------------------------------------------------
 
 
 def _kernel(x: np.ndarray, threshold: float, width: float, out: np.ndarray) -> float:

@@ -234,15 +234,6 @@ def recall(
     theta = _thresholds(scores, level, interpolation)
     if np.isnan(theta).any():
         return None
-    compiled = kernels("order")
-    if compiled is not None and np.isfinite(theta).all():
-        loss, width = np.empty((2, classes), kind)
-        slope = np.empty(place.size, kind)
-        weight = np.empty(0) if weight is None else weight.astype(np.float64)
-        compiled.recall(scores.ravel(), (place, column, weight), theta, tau, loss, slope)
-        compiled.widths(scores, 1 + len(scores) // SAMPLE, tau, SPREAD, width)
-        width *= kind.type(TAIL)
-        return Solution(loss, ~np.isnan(loss), theta, width, slope)
     at = column if classes > 1 else 0
     scale = tau[at]
     above = logistic((scores.ravel()[place] - theta[at]) / scale)
@@ -261,7 +252,13 @@ def recall(
 
 def _width(scores: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """Return the bandwidth of the anchor's kernel for each class, [C]."""
-    sample = scores[:: 1 + scores.shape[0] // SAMPLE]
+    step = 1 + scores.shape[0] // SAMPLE
+    compiled = kernels("order")
+    if compiled is not None:
+        widths = np.empty_like(tau)
+        compiled.widths(scores, step, tau, SPREAD, widths)
+        return widths * tau.dtype.type(TAIL)
+    sample = scores[::step]
     with np.errstate(invalid="ignore", over="ignore"):  # infinite scores leave it to the temperature
         away = sample - sample[0]
         mean = away.sum(0) / len(away)
