@@ -257,7 +257,8 @@ def _width(scores: np.ndarray, tau: np.ndarray) -> np.ndarray:
     if compiled is not None:
         widths = np.empty_like(tau)
         compiled.widths(scores, step, tau, SPREAD, widths)
-        return widths * tau.dtype.type(TAIL)
+        widths *= tau.dtype.type(TAIL)
+        return widths
     sample = scores[::step]
     with np.errstate(invalid="ignore", over="ignore"):  # infinite scores leave it to the temperature
         away = sample - sample[0]
