@@ -23,11 +23,13 @@ from imbalance_doctor.losses.warmup import LossWarmupWrapper
 from imbalance_doctor.losses.weighted import (
     ClassBalancedBCELoss,
     ClassBalancedCELoss,
+    MinedBCELoss,
     WeightedBCELoss,
     WeightedCELoss,
     class_balanced_pos_weight,
     class_balanced_weights,
     inverse_frequency_weights,
+    mined_bce,
 )
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "ClassBalancedCELoss",
     "LossWarmupWrapper",
     "MemoryQueue",
+    "MinedBCELoss",
     "PAUCAtBudgetLoss",
     "RankingLoss",
     "RecallAtQuantileLoss",
@@ -48,6 +51,7 @@ __all__ = [
     "class_balanced_pos_weight",
     "class_balanced_weights",
     "inverse_frequency_weights",
+    "mined_bce",
     "pauc_at_budget",
     "recall_at_quantile",
     "sigmoid_focal",

@@ -8,7 +8,12 @@ Weights of classes with n_c training rows, each scaled to a mean of 1::
 E_c is the effective number of rows: beta = 0 weighs all classes alike, beta = 1 by the inverse of their
 frequency.
 
-Source: Cui, Jia, Lin, Song, Belongie, "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019.
+Weighted BCE over mined hard negatives keeps the positives and the highest-scored share of the negatives of a
+batch.
+
+Source: Cui, Jia, Lin, Song, Belongie, "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019;
+mining: Shrivastava, Gupta, Girshick, "Training Region-based Object Detectors with Online Hard Example
+Mining", CVPR 2016.
 """
 
 from __future__ import annotations
@@ -26,11 +31,13 @@ from imbalance_doctor.losses.softmax_focal import softmax_focal
 __all__ = [
     "ClassBalancedBCELoss",
     "ClassBalancedCELoss",
+    "MinedBCELoss",
     "WeightedBCELoss",
     "WeightedCELoss",
     "class_balanced_pos_weight",
     "class_balanced_weights",
     "inverse_frequency_weights",
+    "mined_bce",
 ]
 
 _REDUCTIONS = ("none", "mean", "sum")
@@ -128,6 +135,84 @@ def class_balanced_pos_weight(
     if few.shape != many.shape:
         raise ValueError(f"negatives: expected {list(few.shape)} like positives, but got {list(many.shape)}")
     return (_effective_number(many, beta) / _effective_number(few, beta)).float()
+
+
+def mined_bce(logits: Tensor, targets: Tensor, *, pos_weight: float, share: float = 0.1) -> Tensor:
+    r"""Return weighted binary cross-entropy over the positives and the hardest negatives of a batch.
+
+    With H the k negatives of the highest logits, k = max(1, round(share * negatives))::
+
+        L = (sum over H of softplus(x) + pos_weight * sum over positives of softplus(-x)) / k
+
+    Without negatives, the sum over the positives is divided by 1. Each process mines its own batch.
+
+    Parameters
+    ----------
+    logits
+        Any shape; with several columns, [N, C], the negatives of all of them compete.
+    targets
+        0 or 1 (or bool), of the same shape.
+    pos_weight
+        Finite and >= 0. With share * negatives / positives of the training data, the positives together
+        weigh as much as the negatives kept; below 1 it would hold the rare class down.
+    share
+        Of the negatives kept, in (0, 1].
+
+    Returns
+    -------
+    Tensor
+        Scalar, float64 for float64 logits, else float32; 0 for an empty batch.
+
+    Raises
+    ------
+    ValueError
+        For targets of another shape or other than 0 and 1, or options out of range.
+
+    Source: Shrivastava, Gupta, Girshick, "Training Region-based Object Detectors with Online Hard Example
+    Mining", CVPR 2016; here of negatives only, the positives all stay.
+
+    Examples
+    --------
+    >>> mined_bce(torch.tensor([0.0, 0.0, -9.0]), torch.tensor([1, 0, 0]), pos_weight=3.0, share=0.5)
+    tensor(2.7726)
+    """
+    _check_mining(pos_weight, share)
+    _focal.check_logits(logits)
+    _focal.check_shape(targets, logits.shape)
+    positive = targets.detach() == 1
+    if not bool((positive | (targets.detach() == 0)).all()):
+        raise ValueError("targets: expected 0 and 1 only, as rows are mined by class, but got other values")
+    with _focal.no_autocast(logits):
+        logits = logits.to(_focal.compute_dtype(logits))
+        hardest = logits[~positive]
+        if hardest.numel():
+            hardest = hardest.topk(max(1, round(share * hardest.numel()))).values
+        cost = functional.softplus(hardest).sum() + pos_weight * functional.softplus(-logits[positive]).sum()
+        return cost / max(1, hardest.numel())
+
+
+class MinedBCELoss(nn.Module):
+    """Weighted binary cross-entropy over mined hard negatives: :func:`mined_bce`.
+
+    Parameters
+    ----------
+    pos_weight, share
+        As in :func:`mined_bce`.
+    """
+
+    def __init__(self, pos_weight: float, share: float = 0.1) -> None:
+        super().__init__()
+        _check_mining(pos_weight, share)
+        self.pos_weight = pos_weight
+        self.share = share
+
+    def extra_repr(self) -> str:
+        """Return the settings."""
+        return f"pos_weight={self.pos_weight}, share={self.share}"
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss of logits and labels 0 and 1 of one shape."""
+        return mined_bce(logits, targets, pos_weight=self.pos_weight, share=self.share)
 
 
 class WeightedCELoss(nn.Module):
@@ -310,6 +395,13 @@ def _effective_number(counts: Tensor, beta: float) -> Tensor:
     if beta in (0, 1):
         return counts if beta == 1 else torch.ones_like(counts)
     return -torch.expm1(counts * math.log(beta)) / (1 - beta)
+
+
+def _check_mining(pos_weight: float, share: float) -> None:
+    if not (math.isfinite(pos_weight) and pos_weight >= 0):
+        raise ValueError(f"pos_weight: expected a finite number of at least 0, but got {pos_weight}")
+    if not 0 < share <= 1:
+        raise ValueError(f"share: expected a number in (0, 1], but got {share}")
 
 
 def _mean_one(weights: Tensor) -> Tensor:

@@ -14,11 +14,13 @@ from torch.nn import functional
 from imbalance_doctor.losses.weighted import (
     ClassBalancedBCELoss,
     ClassBalancedCELoss,
+    MinedBCELoss,
     WeightedBCELoss,
     WeightedCELoss,
     class_balanced_pos_weight,
     class_balanced_weights,
     inverse_frequency_weights,
+    mined_bce,
 )
 
 COUNTS = st.lists(st.integers(1, 10**7), min_size=1, max_size=20)
@@ -164,13 +166,101 @@ def test_ignored_rows_may_hold_nan_where_torch_gives_nan_gradients():
     assert torch.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("loss", [WeightedBCELoss(2.0), WeightedCELoss([1.0, 2])])
+@pytest.mark.parametrize("loss", [WeightedBCELoss(2.0), WeightedCELoss([1.0, 2]), MinedBCELoss(2.0)])
 def test_an_empty_batch_costs_0(loss):
     inputs = torch.randn(0, 2, requires_grad=True)
-    targets = torch.zeros(0, 2) if isinstance(loss, WeightedBCELoss) else torch.zeros(0, dtype=int)
+    targets = torch.zeros(0, dtype=int) if isinstance(loss, WeightedCELoss) else torch.zeros(0, 2)
     value = loss(inputs, targets)
     assert value == 0
     value.backward()
+
+
+def mined_slowly(logits, targets, pos_weight, share):
+    """Sort the negatives, keep the first, add up."""
+    rows = list(zip(logits.double().flatten().tolist(), targets.flatten().tolist(), strict=True))
+    negatives = sorted((x for x, y in rows if not y), reverse=True)
+    kept = negatives[: max(1, round(share * len(negatives)))]
+    cost = math.fsum(math.log1p(math.exp(x)) for x in kept)
+    cost += pos_weight * math.fsum(math.log1p(math.exp(-x)) for x, y in rows if y)
+    return cost / max(1, len(kept))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-30, 30), st.booleans()), max_size=60),
+    st.floats(0, 100),
+    st.floats(0.01, 1),
+    st.sampled_from([torch.bool, torch.int64, torch.float32]),
+)
+def test_mined_bce_is_that_of_the_slow_twin(rows, weight, share, kind):
+    logits = torch.tensor([[x] for x, _ in rows], dtype=torch.float64).reshape(-1, 1)
+    targets = torch.tensor([[y] for _, y in rows]).reshape(-1, 1).to(kind)
+    got = MinedBCELoss(weight, share)(logits, targets)
+    assert got.item() == pytest.approx(mined_slowly(logits, targets, weight, share), rel=1e-8, abs=1e-12)
+
+
+def test_mined_bce_of_all_negatives_is_weighted_bce():
+    torch.manual_seed(3)
+    inputs, targets = torch.randn(40, 3, dtype=torch.float64), torch.rand(40, 3) < 0.2
+    mined = value_and_gradient(mined_bce, inputs, targets, pos_weight=7.0, share=1.0)
+    weighted = value_and_gradient(WeightedBCELoss(7.0, "sum"), inputs, targets)
+    negatives = (~targets).sum()
+    assert_same(mined, [part / negatives for part in weighted])
+
+
+@pytest.mark.parametrize("positives", [0, 5, 30])
+def test_gradients_of_mined_bce(positives):
+    torch.manual_seed(4)
+    inputs = torch.randn(30, 1, dtype=torch.float64, requires_grad=True)
+    targets = (torch.arange(30) < positives)[:, None]
+    assert torch.autograd.gradcheck(lambda x: mined_bce(x, targets, pos_weight=4.0, share=0.2), inputs)
+    _, gradient = value_and_gradient(mined_bce, inputs, targets, pos_weight=4.0, share=0.2)
+    kept = round(0.2 * (30 - positives))
+    assert (gradient[targets] < 0).all()
+    assert (gradient[~targets] > 0).sum() == kept
+    if kept:  # those above, and no others
+        by_score = gradient[~targets][inputs[~targets].argsort(descending=True)]
+        assert (by_score[:kept] > 0).all()
+        assert (by_score[kept:] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_mined_bce_of_half_precision_is_summed_in_float32(dtype):
+    torch.manual_seed(5)
+    inputs, targets = (8 * torch.randn(4000, 1)).to(dtype), (torch.arange(4000) % 50 == 0)[:, None]
+    value, gradient = value_and_gradient(mined_bce, inputs, targets, pos_weight=4.9)
+    exact, slope = value_and_gradient(mined_bce, inputs.double(), targets, pos_weight=4.9)
+    assert value.dtype == torch.float32
+    assert gradient.dtype == dtype
+    assert value.item() == pytest.approx(exact.item(), rel=1e-5)
+    # the least float16 can hold is far above the gradients of easy positives
+    assert torch.allclose(gradient.double(), slope, rtol=torch.finfo(dtype).eps, atol=1e-7)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert mined_bce(inputs.float(), targets, pos_weight=4.9).item() == pytest.approx(exact.item())
+
+
+def test_mined_bce_tells_of_nan():
+    inputs = torch.randn(50, 1)
+    inputs[20] = math.nan
+    assert mined_bce(inputs, torch.arange(50)[:, None] < 5, pos_weight=1.0).isnan()
+
+
+def test_mining_refusals():
+    x, y = torch.zeros(4, 1), torch.zeros(4, 1)
+    for weight in (-1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="pos_weight: expected a finite number"):
+            MinedBCELoss(weight)
+    for share in (0.0, 1.1, math.nan):
+        with pytest.raises(ValueError, match=r"share: expected a number in \(0, 1\]"):
+            MinedBCELoss(1.0, share)
+    for labels in (y + 0.5, y - 1, y + math.nan):
+        with pytest.raises(ValueError, match="targets: expected 0 and 1 only"):
+            mined_bce(x, labels, pos_weight=1.0)
+    with pytest.raises(ValueError, match="like inputs"):
+        mined_bce(x, y[:, 0], pos_weight=1.0)
+    with pytest.raises(ValueError, match="floating-point"):
+        mined_bce(x.long(), y, pos_weight=1.0)
+    assert repr(MinedBCELoss(2.0)) == "MinedBCELoss(pos_weight=2.0, share=0.1)"
 
 
 def test_refusals():
