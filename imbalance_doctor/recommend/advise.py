@@ -21,7 +21,7 @@ from imbalance_doctor.evidence import (
 )
 from imbalance_doctor.facts.base import Facts
 from imbalance_doctor.recommend.base import Alternative, Choice, Recommendation
-from imbalance_doctor.recommend.code import code_for
+from imbalance_doctor.recommend.code import code_for, mines
 from imbalance_doctor.recommend.proposal import Proposal, caution, proposals
 from imbalance_doctor.recommend.question import most_telling_question
 from imbalance_doctor.recommend.search import Bench, badness, below, boundary, cheapest_silent, repair
@@ -246,7 +246,7 @@ def _choices(
         value = getattr(plan, field)
         because = ["given by you"] if getattr(fixed, field) is not None else []
         if field in proposal.settings and not because:
-            because.append(proposal.settings[field].why)
+            because.append(proposal.settings[field].reason(bench.facts(plan)))
         low = high = None
         if field in proposal.intervals and value is not None:
             lower = (
@@ -266,7 +266,8 @@ def _choices(
             ]
         if plan.loss not in RANKING_LOSSES and field in ("queue_size", "max_pool_size"):
             value = 0 if field == "queue_size" else None
-            because = [f"{plan.loss} looks at each row by itself: it has no pool"]
+            looks = "mines each batch" if mines(plan) else "looks at each row"
+            because = [f"{plan.loss} {looks} by itself: it has no pool"]
         elif field == "max_pool_size" and value is None:
             because = ["no cap: the whole pool fits, and a cap changes the prevalence the loss sees"]
         if value is not None or field in ("queue_size", "max_pool_size"):

@@ -38,6 +38,16 @@ def loss_fn(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     p_t = logits.softmax(-1).gather(-1, targets[:, None]).squeeze(-1)
     return ((1 - p_t) ** {gamma!r} * ce).mean()
 '''
+_MINED = '''\
+def loss_fn(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Weighted BCE over the positives and the hardest tenth of the negatives of the batch."""
+    positive = targets > 0
+    hardest = logits[~positive]
+    if len(hardest):
+        hardest = hardest.topk(max(1, round(0.1 * len(hardest)))).values
+    loss = F.softplus(hardest).sum() + {pos_weight:.4g} * F.softplus(-logits[positive]).sum()
+    return loss / max(1, len(hardest))
+'''
 
 
 def code_for(plan: TrainingPlan, facts: Facts) -> dict[str, str]:
@@ -48,10 +58,20 @@ def code_for(plan: TrainingPlan, facts: Facts) -> dict[str, str]:
     blocks: dict[str, str] = {}
     if plan.loss not in RANKING_LOSSES:
         blocks["torch"] = _plain_torch(plan)
+    if mines(plan):
+        blocks["imbalance_doctor"] = (
+            "from imbalance_doctor.losses import MinedBCELoss\n\n"
+            f"loss_fn = MinedBCELoss(pos_weight={plan.pos_weight:.4g})\n"
+        )
     if plan.loss in CLASS_NAMES:
         blocks["imbalance_doctor"] = _library(plan, facts, "imbalance_doctor.losses")
         blocks["imbalanced_losses"] = _library(plan, facts, "imbalanced_losses")
     return {title: text + _remarks(plan, facts) for title, text in blocks.items()}
+
+
+def mines(plan: TrainingPlan) -> bool:
+    """Return whether the plan's loss keeps the hardest negatives of a batch only."""
+    return plan.loss == "weighted-bce" and bool(plan.hard_example_mining)
 
 
 def _library(plan: TrainingPlan, facts: Facts, module: str) -> str:
@@ -114,6 +134,8 @@ def _plain_torch(plan: TrainingPlan) -> str:
     if plan.loss == "softmax-focal":
         weights = f", weight=torch.tensor({_literal(plan)}).to(logits)" if plan.class_weights else ""
         return functional + _SOFTMAX_FOCAL.format(gamma=plan.gamma, weights=weights)
+    if mines(plan):
+        return functional + _MINED.format(pos_weight=plan.pos_weight)
     name, argument = "CrossEntropyLoss", ""
     if plan.loss in ("bce", "weighted-bce"):
         name = "BCEWithLogitsLoss"

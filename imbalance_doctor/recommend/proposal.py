@@ -20,32 +20,39 @@ class Setting:
     Attributes
     ----------
     cases
-        Conditions with the value each gives; the first true one counts.
+        Conditions with the value and the reason each gives; the first true one counts.
     value
         A literal, or an expression over facts, used when no case holds.
     otherwise
-        Used when `value` is unknown.
+        Used when the value is unknown.
     why
-        Printed as the reason for the choice.
+        Printed as the reason for the choice where the case has none of its own.
     """
 
-    cases: tuple[tuple[Expression, Any], ...]
+    cases: tuple[tuple[Expression, Any, str], ...]
     value: Any
     otherwise: Any
     why: str
 
     def resolve(self, field: str, facts: Facts) -> Any:
         """Return the starting value of `field` for these facts; None when unknown."""
-        for when, value in self.cases:
-            if when.evaluate(facts) is True:
-                return value
-        value = _evaluate(self.value, facts)
+        value = _evaluate(self._case(facts)[0], facts)
         if value is None:
             value = _evaluate(self.otherwise, facts)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             whole = "int" in str(PLAN_FIELDS[field].type)
             value = round(value) if whole else float(f"{value:.3g}")
         return value
+
+    def reason(self, facts: Facts) -> str:
+        """Return why the value is what it is for these facts."""
+        return self._case(facts)[1]
+
+    def _case(self, facts: Facts) -> tuple[Any, str]:
+        for when, value, why in self.cases:
+            if when.evaluate(facts) is True:
+                return value, why
+        return self.value, self.why
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +120,10 @@ def proposals() -> Mapping[str, Proposal]:
 
 def _setting(spec: Mapping[str, Any]) -> Setting:
     return Setting(
-        cases=tuple((parse(c["when"], {}), c["value"]) for c in spec.get("cases", ())),
+        cases=tuple(
+            (parse(c["when"], {}), _literal_or_expression(c["value"]), c.get("why", spec["why"]))
+            for c in spec.get("cases", ())
+        ),
         value=_literal_or_expression(spec["value"]),
         otherwise=_literal_or_expression(spec.get("otherwise")),
         why=spec["why"],

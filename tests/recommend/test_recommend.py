@@ -151,13 +151,78 @@ def test_another_loss_wins_where_the_top_is_contested():
     contested = advise(labels, metric="average_precision", baseline_roc_auc=0.99, baseline_metric=0.3)
     assert ordinary.plan.loss == "bce"
     assert contested.plan.loss == "weighted-bce"
-    assert contested.plan.pos_weight == pytest.approx((998_500 / 1_500) ** 0.5, rel=0.01)
-    # level with it: the ranking loss, with a queue, and what no loss of ours is
+    assert contested.plan.hard_example_mining is True
+    assert contested.plan.pos_weight == pytest.approx(0.1 * 998_500 / 1_500, rel=0.01)
+    assert any("hardest tenth" in reason for reason in contested.choices["pos_weight"].because)
+    assert "mines each batch" in contested.choices["queue_size"].because[0]
     assert contested.gain.low > 0.1
     assert "mined hard negatives" in contested.gain.message
+    assert not alarms(contested.plan, labels)
+    # close behind: the ranking loss, with a queue
     smooth = next(a for a in contested.alternatives if a.loss == "smooth-ap")
     assert smooth.plan.queue_size > 0
-    assert next(m for m in contested.merits if m.loss == "smooth-ap").low > 0
+    merit = {m.loss: m for m in contested.merits}
+    assert 0 < merit["smooth-ap"].low < merit["smooth-ap"].value < contested.gain.value
+
+
+EDGE = {"baseline_roc_auc": 0.98, "baseline_metric": 0.795, "metric": "average_precision"}
+
+
+@pytest.mark.parametrize(
+    ("positives", "changed", "mines"),
+    [
+        (995, {}, True),
+        (995, {"metric": None}, True),
+        (995, {"hard_example_mining": False}, False),
+        (1_000, {}, False),
+        (995, {"baseline_roc_auc": 0.975}, False),
+        (995, {"baseline_metric": 0.8}, False),
+        (995, {"baseline_metric": None}, False),
+        (995, {"metric": "recall_at_quantile"}, False),
+    ],
+)
+def test_negatives_are_mined_where_the_rule_says_so_and_nowhere_else(positives, changed, mines):
+    labels = binary(100_000, positives)
+    told = {**EDGE, **changed}
+    plan = advise(labels, loss="weighted-bce", **told).plan
+    assert bool(plan.hard_example_mining) is mines
+    odds = (100_000 - positives) / positives
+    assert plan.pos_weight == pytest.approx(max(1, 0.1 * odds) if mines else odds**0.5, rel=0.01)
+    bench = Bench(RULES, labels)
+    fired = {m.rule for m in bench.merits(TrainingPlan(**told)).merits}
+    if "hard_example_mining" not in changed:
+        assert ("weighted-bce-in-a-contested-top" in fired) is mines
+
+
+@pytest.mark.parametrize("prevalence", [0.002, 0.009])
+def test_the_weight_of_a_stated_prevalence_is_that_of_its_labels(prevalence):
+    rows = 1_000_000
+    for told in ({**EDGE}, {"metric": "f1"}):
+        stated = advise(None, prevalence=prevalence, loss="weighted-bce", **told)
+        counted = advise(binary(rows, round(rows * prevalence)), loss="weighted-bce", **told)
+        assert stated.plan.pos_weight == counted.plan.pos_weight
+
+
+def test_code_for_mined_negatives_says_what_the_library_does():
+    torch = pytest.importorskip("torch")
+    advice = advise(binary(100_000, 500), loss="weighted-bce", **EDGE)
+    assert set(advice.code) == {"torch", "imbalance_doctor"}
+    losses = {}
+    for title, text in advice.code.items():
+        exec(text, space := {})  # noqa: S102  the project's own text, checked here to run
+        losses[title] = space["loss_fn"]
+    draw = torch.Generator().manual_seed(0)
+    for positives in (0, 1, 7, 300):
+        logits, targets = (
+            torch.randn(300, 1, generator=draw),
+            (torch.arange(300) < positives).float()[:, None],
+        )
+        pasted, ours = (losses[title](logits, targets) for title in ("torch", "imbalance_doctor"))
+        assert pasted.item() == pytest.approx(ours.item(), rel=1e-6)
+    plain = torch.nn.BCEWithLogitsLoss(pos_weight=torch.tensor(advice.plan.pos_weight))
+    assert losses["torch"](logits[:200], targets[:200] * 0).item() != pytest.approx(
+        plain(logits[:200], targets[:200] * 0).item(), rel=0.01
+    )
 
 
 def test_ranking_losses_win_where_the_top_is_contested_and_recall_or_a_partial_auc_counts():
@@ -230,6 +295,8 @@ CODE = [
     (binary(50_000, 500), {}),
     (binary(50_000, 500), {"metric": "calibrated_probability"}),
     (binary(50_000, 500), {"loss": "weighted-bce"}),
+    (binary(50_000, 400), {"baseline_roc_auc": 0.99, "baseline_metric": 0.3}),
+    (multilabel(50_000, 400, 300), {"baseline_roc_auc": 0.99, "baseline_metric": 0.3}),
     (binary(50_000, 500), {"loss": "sigmoid-focal", "alpha": 0.75}),
     (binary(50_000, 500), {"loss": "smooth-ap"}),
     (binary(50_000, 500), {"loss": "pauc-at-budget"}),
