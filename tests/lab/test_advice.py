@@ -13,19 +13,25 @@ torch = pytest.importorskip("torch")
 
 from imbalance_doctor.engine.rulebook import load_rules  # noqa: E402
 from imbalance_doctor.errors import InputError  # noqa: E402
-from imbalance_doctor.evidence import TrainingPlan  # noqa: E402
+from imbalance_doctor.evidence import LabelCounts, PlannedRun, TrainingPlan  # noqa: E402
 from imbalance_doctor.lab.advice import advise, smoke_worlds  # noqa: E402
 from imbalance_doctor.lab.advice import jobs as jobs_of  # noqa: E402
-from imbalance_doctor.lab.advice.arms import MINED, MinedBCE, fixed_arms, key_of, loss_of  # noqa: E402
+from imbalance_doctor.lab.advice.arms import MINED, fixed_arms, key_of, loss_of, mined_weight  # noqa: E402
 from imbalance_doctor.lab.advice.jobs import Job, Size, run_job  # noqa: E402
 from imbalance_doctor.lab.advice.results import cross_fitted, interval, results  # noqa: E402
 from imbalance_doctor.lab.advice.training import Schedule, split, train  # noqa: E402
 from imbalance_doctor.lab.contested import contested_world, contested_worlds  # noqa: E402
 from imbalance_doctor.lab.metrics import average_precision, roc_auc  # noqa: E402
 from imbalance_doctor.lab.worlds import clouds, many_classes  # noqa: E402
+from imbalance_doctor.losses import mined_bce  # noqa: E402
+from imbalance_doctor.recommend.advise import recommend  # noqa: E402
 
 RULES = tuple(load_rules().rules.values())
 TINY = Size(steps=20, rates=(1e-2,))
+
+
+def mined(prevalence):
+    return fixed_arms(prevalence, 60_000, 1024, 2.5)[MINED]
 
 
 def job(world="a", seed=0, chosen=0.6, stated=(0.01, -0.02, 0.04), loss="sigmoid-focal", **arms):
@@ -126,23 +132,30 @@ def test_a_loss_that_ends_in_nan_is_worth_no_more_than_chance():
     assert broken.test == pytest.approx(parts.test.labels.mean())
 
 
-def test_mined_bce_is_weighted_bce_over_positives_and_the_hardest_tenth():
-    g = torch.Generator().manual_seed(0)
-    x, y = torch.randn(200, 1, generator=g), (torch.arange(200) < 8).float()[:, None]
-    weight = 0.1 * 0.96 / 0.04
-    hardest = sorted((float(v) for v in x[8:, 0]), reverse=True)[: round(0.1 * 192)]
-    slow = sum(np.log1p(np.exp(v)) for v in hardest)
-    slow += weight * sum(np.log1p(np.exp(-float(v))) for v in x[:8, 0])
-    assert MinedBCE(0.04)(x, y).item() == pytest.approx(slow / len(hardest), rel=1e-5)
-    assert MinedBCE(0.5).pos_weight == 1.0
+def test_mined_positives_weigh_as_much_as_the_negatives_kept_but_never_less_than_one():
+    assert mined_weight(0.04) == pytest.approx(0.1 * 0.96 / 0.04)
+    assert mined_weight(0.5) == 1
+    (plan, prevalence), (x, y) = (mined(0.0035), 0.0035), (torch.randn(64, 1), (torch.arange(64) < 4).float())
+    wanted = mined_bce(x, y[:, None], pos_weight=mined_weight(prevalence))
+    assert loss_of(plan, prevalence)(x, y[:, None]) == wanted  # of the weight before it was rounded
 
 
-@pytest.mark.parametrize("positives", [0, 32])
-def test_mined_bce_bears_a_batch_of_one_class(positives):
-    x = torch.randn(32, 1, requires_grad=True)
-    MinedBCE(0.1)(x, (torch.arange(32) < positives).float()[:, None]).backward()
-    assert torch.isfinite(x.grad).all()
-    assert x.grad.abs().sum() > 0
+def test_mining_with_another_weight_is_refused_for_it_has_the_same_name():
+    for weight in (None, 1.0, 1.02 * mined_weight(0.0035)):
+        with pytest.raises(InputError, match=r"expected a pos_weight of 28\.5 with mined negatives"):
+            loss_of(mined(0.0035).replace(pos_weight=weight), 0.0035)
+
+
+def test_the_plan_that_is_recommended_for_a_contested_top_is_the_mined_arm():
+    labels = LabelCounts(classes=("0", "1"), counts=np.array([59_820, 180]), rows=60_000, positive=1)
+    told = TrainingPlan(
+        metric="average_precision", batch_size=1024, baseline_roc_auc=0.99, baseline_metric=0.4
+    )
+    plan = recommend(RULES, PlannedRun(plan=told), labels=labels).plan
+    arm = mined(180 / 60_000)
+    assert key_of(plan) == key_of(arm) == MINED
+    assert plan.pos_weight == arm.pos_weight
+    assert key_of(plan.replace(hard_example_mining=None)) != MINED
 
 
 def test_every_fixed_arm_trains():
@@ -163,7 +176,6 @@ def test_plans_that_train_alike_have_one_key():
     plan = TrainingPlan(loss="sigmoid-focal", gamma=2.0, alpha=-1.0)
     assert key_of(plan) == key_of(plan.replace(batch_size=64, metric="roc_auc", label_noise=0.1))
     assert key_of(plan) != key_of(plan.replace(gamma=1.0))
-    assert key_of(None) == MINED
 
 
 def test_a_loss_that_the_lab_does_not_train_is_refused():

@@ -12,9 +12,9 @@ from torch.nn import functional
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.evidence import RANKING_LOSSES, TrainingPlan
 from imbalance_doctor.lab.advice.training import Loss
-from imbalance_doctor.losses import PAUCAtBudgetLoss, SigmoidFocalLoss, SmoothAPLoss
+from imbalance_doctor.losses import MinedBCELoss, PAUCAtBudgetLoss, SigmoidFocalLoss, SmoothAPLoss
 
-__all__ = ["BASELINE", "FOCAL", "MINED", "MinedBCE", "fixed_arms", "key_of", "loss_of"]
+__all__ = ["BASELINE", "FOCAL", "MINED", "fixed_arms", "key_of", "loss_of", "mined_weight"]
 
 BASELINE, FOCAL, MINED = "bce", "sigmoid-focal", "mined-weighted-bce"
 _FIELDS = {
@@ -34,40 +34,20 @@ _FIELDS = {
 }
 """What a loss is built from; two plans with the same values are one arm."""
 _ARGUMENTS = {"smooth-ap": SmoothAPLoss, "pauc-at-budget": PAUCAtBudgetLoss}
-_SHARE = 0.1
+_SHARE = 0.1  # of the negatives kept by mining
+_ROUNDED = 0.01  # plans carry their weight in three digits
 _BAND = 0.02  # false-alarm budget where the world has enough negatives for it
 _LEAST = 1024
 _MOST = 8192
 
 
-class MinedBCE(nn.Module):
-    """Weighted BCE over the positives and the hardest tenth of the negatives of each batch.
-
-    Parameters
-    ----------
-    prevalence
-        Of the data, 0-1. Positives together weigh as much as the negatives kept, but never less than in
-        plain BCE.
-    """
-
-    def __init__(self, prevalence: float) -> None:
-        super().__init__()
-        self.pos_weight = max(1.0, _SHARE * (1 - prevalence) / prevalence)
-
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean cost of the rows kept; logits and targets [B, 1]."""
-        positive = targets > 0
-        hardest = logits[~positive]
-        hardest = hardest.topk(max(1, round(_SHARE * len(hardest)))).values if len(hardest) else hardest
-        cost = (
-            functional.softplus(hardest).sum()
-            + self.pos_weight * functional.softplus(-logits[positive]).sum()
-        )
-        return cost / max(1, len(hardest))
+def mined_weight(prevalence: float) -> float:
+    """Return the weight with which all positives weigh as much as the negatives kept, but at least 1."""
+    return max(1.0, _SHARE * (1 - prevalence) / prevalence)
 
 
-def fixed_arms(prevalence: float, rows: int, batch: int, spread: float) -> Mapping[str, TrainingPlan | None]:
-    """Return the fixed arms by name, as plans; None for the one that is no loss of a plan.
+def fixed_arms(prevalence: float, rows: int, batch: int, spread: float) -> Mapping[str, TrainingPlan]:
+    """Return the fixed arms by name, as plans.
 
     Parameters
     ----------
@@ -95,13 +75,18 @@ def fixed_arms(prevalence: float, rows: int, batch: int, spread: float) -> Mappi
             beta=max(_BAND if prevalence > _BAND / 10 else 0.005, 10 / (queue + batch)),
             surrogate="pairwise", tau_scale="iqr",
         ),
-        MINED: None,
+        MINED: TrainingPlan(
+            loss="weighted-bce", hard_example_mining=True, pos_weight=float(f"{mined_weight(prevalence):.3g}")
+        ),
     }  # fmt: skip
 
 
-def key_of(plan: TrainingPlan | None) -> str:
-    """Name what a plan trains, with every value that its loss is built from."""
-    if plan is None:
+def key_of(plan: TrainingPlan) -> str:
+    """Name what a plan trains, with every value that its loss is built from.
+
+    Mining has one name: its weight follows from the prevalence, and :func:`loss_of` takes no other.
+    """
+    if _mines(plan):
         return MINED
     values = {field: getattr(plan, field) for field in _FIELDS.get(plan.loss or "", ())}
     said = [
@@ -112,21 +97,31 @@ def key_of(plan: TrainingPlan | None) -> str:
     return " ".join([plan.loss or "", *said])
 
 
-def loss_of(plan: TrainingPlan | None, prevalence: float) -> Loss:
-    """Build the loss that a plan asks for; None is the mined one.
+def _mines(plan: TrainingPlan) -> bool:
+    return plan.loss == "weighted-bce" and bool(plan.hard_example_mining)
+
+
+def loss_of(plan: TrainingPlan, prevalence: float) -> Loss:
+    """Build the loss that a plan asks for.
 
     Raises
     ------
     InputError
-        A loss that the lab does not train.
+        A loss that the lab does not train, or mined negatives with another weight than that of
+        :func:`mined_weight`.
     """
-    if plan is None:
-        return MinedBCE(prevalence)
+    if _mines(plan):
+        weight = mined_weight(prevalence)
+        if plan.pos_weight is None or abs(plan.pos_weight / weight - 1) > _ROUNDED:
+            raise InputError(
+                f"expected a pos_weight of {weight:.3g} with mined negatives, but got {plan.pos_weight}"
+            )
+        return MinedBCELoss(weight, _SHARE)
     if plan.loss == "bce":
         return functional.binary_cross_entropy_with_logits
     if plan.loss == "weighted-bce":
-        weight = torch.tensor(float(plan.pos_weight or 1))
-        return lambda x, y: functional.binary_cross_entropy_with_logits(x, y, pos_weight=weight)
+        given_weight = torch.tensor(float(plan.pos_weight or 1))
+        return lambda x, y: functional.binary_cross_entropy_with_logits(x, y, pos_weight=given_weight)
     if plan.loss == "sigmoid-focal":
         return SigmoidFocalLoss(alpha=-1 if plan.alpha is None else plan.alpha, gamma=plan.gamma or 0.0)
     if plan.loss in _ARGUMENTS and plan.loss in RANKING_LOSSES:

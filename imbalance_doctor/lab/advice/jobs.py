@@ -177,7 +177,7 @@ class _Bench:
             if self._path.exists():
                 self._stored = json.loads(self._path.read_text(encoding="utf-8"))
 
-    def run(self, plan: TrainingPlan | None, rate: float) -> dict[str, float]:
+    def run(self, plan: TrainingPlan, rate: float) -> dict[str, float]:
         key = f"{key_of(plan)} rate={rate:g}"
         if key not in self._stored:
             if self._parts is None:
