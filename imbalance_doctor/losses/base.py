@@ -376,7 +376,7 @@ class RankingLoss(nn.Module, abc.ABC):
         top = max(self.num_classes, 2)
         if not targets.shape[0]:
             return True
-        if targets.device.type == "cpu":
+        if targets.device.type == "cpu" and not torch.compiler.is_compiling():
             least, most = 0, int(targets.numpy().view(np.uint64).max())  # a negative one becomes the largest
         else:
             least, most = torch.stack(targets.aminmax()).tolist()
