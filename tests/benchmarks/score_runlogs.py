@@ -8,6 +8,9 @@ the run and is never shown to the tool. Each run is diagnosed without a plan at 
     1   also gradient norm, score statistics and positives per batch
     2   everything
 
+The lab of this package makes such runs itself and scores them against their own twins; this scores a set that
+others made.
+
 Which runs count as harmful is judged by each run's own outcome: its last validation average precision
 against the median of the healthy runs with the same loss on the same data. Where that is not lower by more
 than 0.02, a warning is a false alarm, whatever was done to the run.
@@ -17,7 +20,7 @@ import argparse
 import math
 import statistics
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +28,7 @@ from imbalance_doctor.diagnose import diagnose
 from imbalance_doctor.engine import load_rules
 from imbalance_doctor.evidence import TrainingLog
 from imbalance_doctor.facts._numbers import wilson
+from imbalance_doctor.lab.diagnosis import LEVELS, at_level
 from imbalance_doctor.sources.logs import read_logs
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "runlogs"
@@ -78,12 +82,6 @@ TWINS = {
 """Healthy runs with the loss of each fault."""
 
 HARM = 0.02
-LEVELS = ("loss and validation", "and gradient, scores, positives per batch", "everything")
-SEEN_WITH_SCORES = (
-    "gradient_norm", "gradient_norm_max", "gradient_norm_median", "score_mean", "score_mean_negative",
-    "score_mean_positive", "score_std", "score_absmax", "positives_in_batch", "batch_without_positives_share",
-    "predicted_positive_share", "learning_rate", "loss_mean", "loss_std", "loss_zero_share",
-)  # fmt: skip
 
 
 @dataclass(kw_only=True)
@@ -158,17 +156,6 @@ def _log(lines: list[str], path: Path) -> TrainingLog:
     path.write_text("".join(f"{line}\n" for line in lines[1:]))
     (log,) = read_logs([str(path)])[0].runs
     return log
-
-
-def at_level(log: TrainingLog, level: int) -> TrainingLog:
-    """Return the log with only the series of a level of sight."""
-
-    def kept(series) -> bool:
-        if level == 2 or series.phase == "val":
-            return True
-        return (series.name == "loss" and not series.part) or (level == 1 and series.name in SEEN_WITH_SCORES)
-
-    return replace(log, series=tuple(s for s in log.series if kept(s)))
 
 
 def answers(found: list[Run], level: int) -> list[Answer]:
