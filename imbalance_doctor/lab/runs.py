@@ -184,7 +184,7 @@ def make(job: Job, folder: Path) -> list[Labelled]:
     made = []
     for name, each, healthy in zip(names, (run, twin), (not kind.is_fault, True), strict=False):
         reachable = max(each.stopped, plain.stopped)
-        short = reachable - each.outcome - _ERRORS * paired_error(each, plain)
+        short = reachable - each.outcome
         label = Labelled(
             name=name,
             kind=kind.of if healthy and kind.is_fault else kind.id,
