@@ -173,6 +173,26 @@ LOSS_SIGNATURES = (
         for package, (implementation, stable) in _PACKAGES.items()
         for name, (loss, positional, renamed) in _REFERENCE.items()
     ),
+    Signature(
+        package="imbalance_doctor.losses",
+        name="MinedBCELoss",
+        positional=("pos_weight", "share"),
+        unused=frozenset({"share"}),
+        loss="weighted-bce",
+        implementation="imbalance_doctor",
+        defaults={"hard_example_mining": True},
+    ),
+    Signature(
+        package="imbalance_doctor.losses",
+        name="mined_bce",
+        positional=("logits", "targets"),
+        keyword_only=("pos_weight", "share"),
+        unused=frozenset({"logits", "targets", "share"}),
+        loss="weighted-bce",
+        implementation="imbalance_doctor",
+        defaults={"hard_example_mining": True},
+        functional=True,
+    ),
     _torch("BCEWithLogitsLoss", "bce", ("weight", *_OLD, "reduction", "pos_weight")),
     _torch("BCELoss", "bce", ("weight", *_OLD, "reduction")),
     _torch(

@@ -12,6 +12,7 @@ INSTALLED = [
     one
     for one in (*LOSS_SIGNATURES, *WRAPPERS)
     if one.package in ("imbalanced_losses", "torch.nn", "torch.nn.functional")
+    or one.name in ("MinedBCELoss", "mined_bce")
 ]
 
 

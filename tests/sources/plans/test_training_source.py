@@ -966,3 +966,38 @@ def test_a_warm_up_that_is_too_long_is_shown_where_it_is_set(read):
     runs = [overlay(run, stated) for run in runs]
     found = {f.rule: f for f in diagnose(load_rules().rules.values(), labels=labels, runs=runs).findings}
     assert found["main-phase-that-never-starts"].where.line == 7
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["MinedBCELoss(pos_weight=4)(x, y)", "MinedBCELoss(4, share=0.2)(x, y)", "mined_bce(x, y, pos_weight=4)"],
+)
+def test_mining_loss_is_weighted_cross_entropy_over_mined_rows(known, call):
+    fields, unreadable = known(
+        f"from imbalance_doctor.losses import MinedBCELoss, mined_bce\nloss = {call}\n"
+    )
+    assert fields["loss"] == "weighted-bce"
+    assert fields["implementation"] == "imbalance_doctor"
+    assert fields["hard_example_mining"] is True
+    assert fields["pos_weight"] == 4
+    assert not unreadable
+
+
+def test_weight_of_the_mining_loss_that_only_the_run_knows(known):
+    fields, unreadable = known(
+        "from imbalance_doctor.losses import MinedBCELoss\nloss = MinedBCELoss(pos_weight=weight())\n"
+    )
+    assert fields["loss"] == "weighted-bce"
+    assert fields["hard_example_mining"] is True
+    assert set(unreadable) == {"pos_weight"}
+
+
+def test_recommended_mining_code_is_read_back_as_its_plan(known):
+    from imbalance_doctor.evidence import TrainingPlan
+    from imbalance_doctor.facts.base import Facts
+    from imbalance_doctor.recommend.code import code_for
+
+    plan = TrainingPlan(loss="weighted-bce", hard_example_mining=True, pos_weight=3.5)
+    fields, unreadable = known(code_for(plan, Facts())["imbalance_doctor"])
+    assert {name: fields[name] for name in plan.known()} == plan.known()
+    assert not unreadable
