@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -57,8 +59,32 @@ def _rules() -> list[Any]:
 
 
 def _storable(*, store: bool, small: bool) -> None:
-    if store and small:
-        raise InputError("expected a whole measurement at full size to be stored", where="--store")
+    if not store:
+        return
+    if small:
+        raise InputError(
+            "expected a whole measurement at full size to be stored", where="--store",
+            hint="score stores with --make held-out, claims without ids, none with --smoke",
+        )  # fmt: skip
+    if not (_beside_the_rules("").parent / "pyproject.toml").is_file():
+        raise InputError(
+            "expected a checkout of this project, but it is installed", where="--store",
+            hint="stored results ship with the tool; leave --store out to measure for yourself",
+        )  # fmt: skip
+
+
+@contextmanager
+def _resumable(runs: Path | None) -> Iterator[None]:
+    """Say what a user can do about a folder that cannot be written, and after Ctrl-C."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or runs
+        raise InputError(f"cannot be written: {error.strerror or error}", where=str(where)) from None
+    except KeyboardInterrupt:
+        if runs is not None:
+            sys.stderr.write(f"stopped; what is finished is kept in {runs}: the same command goes on\n")
+        raise
 
 
 def _text(folder: Path | None) -> str | None:
@@ -91,7 +117,12 @@ def run(  # noqa: PLR0913, PLR0917  options
     data: _DATA = None,
     world: Annotated[
         list[str] | None,
-        typer.Option("--world", metavar="NAME", show_default=False, help="Only on these; default: clouds."),
+        typer.Option(
+            "--world",
+            metavar="NAME",
+            show_default=False,
+            help="Only on these; else all of --data, or one made up.",
+        ),
     ] = None,
     seeds: _SEEDS = 1,
     held_out: Annotated[
@@ -109,17 +140,17 @@ def run(  # noqa: PLR0913, PLR0917  options
     """Train a fault and its healthy twin, and write their logs and scores as a user's run would."""
     experiment, made, shown = _lab("experiment"), _lab("runs"), _lab("listing")
     jobs = experiment.jobs(
-        "held-out" if held_out else "tuning", _text(data), kinds=kind, worlds=world or ("clouds",),
+        "held-out" if held_out else "tuning", _text(data), kinds=kind, worlds=world or (),
         seeds=range(seeds), dialect=dialect, smoke=smoke,
     )  # fmt: skip
-    with progress_bar("training", least=2) as progress:
+    with _resumable(runs), progress_bar("training", least=2) as progress:
         labels = made.make_all(jobs, runs, workers=workers, progress=progress or made.silent)
     write(shown.render_runs(labels, runs, format=output.format, **page(output.output)), output)
 
 
 @app.command(
     epilog="Examples:\n\n    imbalance-doctor lab score --runs my_runs\n\n"
-    "    imbalance-doctor lab score --data data/ --runs lab_runs --workers 2 --remedies --store\n"
+    "    imbalance-doctor lab score --make held-out --each 4 --data data/ --remedies -j 2 --store\n"
 )
 @options("output")
 def score(  # noqa: PLR0913, PLR0917  options
@@ -156,18 +187,20 @@ def score(  # noqa: PLR0913, PLR0917  options
     store: _STORE = False,
 ) -> None:
     """Diagnose labelled runs and count: faults noticed, causes right, false alarms, remedies that help."""
-    _storable(store=store, small=smoke)
+    _storable(store=store, small=smoke or make != "held-out")
+    names = None
     experiment, made, results = _lab("experiment"), _lab("runs"), _lab("results")
     rules, folder = _rules(), _text(data)
     began = time.monotonic()
     if make != "nothing" or smoke:
         part = make if make != "nothing" else "tuning"
         jobs = experiment.jobs(part, folder, seeds=range(seeds), each=each, smoke=smoke)
-        with progress_bar("training", least=2) as progress:
-            made.make_all(jobs, runs, workers=workers, progress=progress or made.silent)
-    with progress_bar("diagnosing", least=2) as progress:
+        with _resumable(runs), progress_bar("training", least=2) as progress:
+            labels = made.make_all(jobs, runs, workers=workers, progress=progress or made.silent)
+        names = {label.name for label in labels}
+    with _resumable(runs), progress_bar("diagnosing", least=2) as progress:
         found, said = experiment.score(
-            runs, rules, level=level, data=folder, with_remedies=remedies, workers=workers,
+            runs, rules, level=level, data=folder, names=names, with_remedies=remedies, workers=workers,
             progress=progress or made.silent,
         )  # fmt: skip
     about = results.About.now(seed=0, seconds=round(time.monotonic() - began))
@@ -216,7 +249,7 @@ def advise(
         worlds = [*_lab("worlds").read_worlds(folder)] if folder else []
         worlds += _lab("contested").contested_worlds()
     jobs = len(worlds) * seeds
-    with progress_bar("training", least=2) as progress:
+    with _resumable(runs), progress_bar("training", least=2) as progress:
         done = itertools.count(1)
         told = (lambda _: progress(next(done), jobs)) if progress else (lambda _: None)
         found = advice.advise(worlds, range(seeds), runs, smoke=smoke, progress=told)

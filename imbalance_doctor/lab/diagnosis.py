@@ -11,6 +11,7 @@ from typing import Any
 from imbalance_doctor.causes import catalogue
 from imbalance_doctor.diagnose import TrainedRun, diagnose
 from imbalance_doctor.engine.loader import Rule
+from imbalance_doctor.errors import InputError
 from imbalance_doctor.evidence import Series, TrainingLog
 from imbalance_doctor.facts._numbers import wilson
 from imbalance_doctor.lab.runs import Labelled, Progress, read_labels, silent
@@ -99,6 +100,11 @@ def answers(
 
 
 def _answer(run: Path, label: Labelled, rules: Sequence[Rule], level: int) -> Answer:
+    if not run.is_dir():
+        raise InputError(
+            "expected the folder of a labelled run, but there is none", where=str(run),
+            hint=f"delete its label, or make it again with `lab run {label.kind}`",
+        )  # fmt: skip
     paths = sorted(p for p in run.iterdir() if p.name not in {"plan.yaml", "val.scores"})
     logs = [log for reading in read_logs([str(p) for p in paths]) for log in reading.runs]
     if len(logs) != 1:

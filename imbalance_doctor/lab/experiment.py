@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,15 +14,17 @@ from imbalance_doctor.lab.base import Kind, faults, find, healthy
 from imbalance_doctor.lab.diagnosis import Answer, answers, figures, measured_rules
 from imbalance_doctor.lab.dialects import dialect_named
 from imbalance_doctor.lab.results import About, store_figures
-from imbalance_doctor.lab.runs import Job, Progress, silent
-from imbalance_doctor.lab.worlds import HELD_OUT, MADE_UP, world_named
+from imbalance_doctor.lab.runs import Job, Labelled, Progress, silent
+from imbalance_doctor.lab.worlds import HELD_OUT, MADE_UP, read_worlds, world_named
 
 __all__ = ["Part", "jobs", "score", "store_rules", "worlds_of"]
 
 Part = Literal["held-out", "tuning"]
 SIGHT, LOSS_ONLY = 2, 0
 """Levels of sight at which the diagnosis is judged: everything but the plan, and loss and validation only."""
-_SMOKE = {"kinds": ("learning-rate-too-high", "temperature-below-resolution", "plain"), "steps": 120}
+_SMOKE_KINDS, _SMOKE_STEPS = ("learning-rate-too-high", "temperature-below-resolution", "plain"), 120
+_FIRST = ("clouds", "many-classes", "many-labels")
+"""Where a kind that is asked for by name trains unless told otherwise: the first that it can train on."""
 
 
 def worlds_of(part: Part, data: str | None) -> tuple[str, ...]:
@@ -55,33 +57,48 @@ def jobs(
     each
         Of the worlds of the part, so many for each kind, drawn by its name; None for all.
     smoke
-        Three kinds and short runs on one world that is made up.
+        Short runs; of three kinds where none is named.
+
+    Raises
+    ------
+    InputError
+        A name is unknown, or a kind that was asked for cannot train on any of the worlds.
     """
-    held_out = part == "held-out"
-    if dialect is not None:
-        dialect_named(dialect)
+    if dialect is not None and not dialect_named(dialect).usable:
+        raise InputError(f"{dialect}: what writes it is not installed", where="--dialect")
+    if data is not None:
+        next(read_worlds(data))  # a folder without data sets is told before anything is trained
+    named, steps = bool(kinds), 0
     if smoke:
-        return [
-            Job(kind=kind, world="clouds", seed=seed, held_out=held_out, steps=_SMOKE["steps"])  # type: ignore[arg-type]
-            for kind in kinds or _SMOKE["kinds"]  # type: ignore[attr-defined]
-            for seed in seeds
-        ]
+        kinds, steps = kinds or _SMOKE_KINDS, _SMOKE_STEPS
     chosen: list[Kind] = [find(name) for name in kinds] or [*faults().values(), *healthy().values()]
-    places = [world_named(name, seeds[0], data) for name in worlds or worlds_of(part, data)]
-    if not places:
-        raise InputError("expected at least one world, but got none", hint="give their folder as --data")
+    if worlds:
+        names = tuple(worlds)
+    elif smoke or (named and data is None):
+        names, each = _FIRST, 1
+    elif named and data is not None:
+        names = tuple(sorted(path.stem for path in Path(data).glob("*.npz")))
+    else:
+        names = worlds_of(part, data)
+    places = [world_named(name, seeds[0], data) for name in names]
     found = []
     for kind in chosen:
         fit = [world.name for world in places if world.task in kind.tasks]
-        if each is not None:
-            fit = sorted(fit, key=lambda name: zlib.crc32(f"{kind.id}/{name}".encode()))[:each]
+        if named and not fit:
+            raise InputError(
+                f"expected a world that is {' or '.join(kind.tasks)} for {kind.id}, "
+                f"but got {', '.join(names)}"
+            )
+        if each is not None and names != _FIRST:
+            fit = sorted(fit, key=lambda name: zlib.crc32(f"{kind.id}/{name}".encode()))
         found += [
-            Job(kind=kind.id, world=name, seed=seed, held_out=held_out, data=data, dialect=dialect)
-            for name in fit
+            Job(
+                kind=kind.id, world=name, seed=seed, held_out=part == "held-out", data=data,
+                dialect=dialect, steps=steps if smoke else None,
+            )
+            for name in fit[:each]
             for seed in seeds
-        ]
-    if not found:
-        raise InputError("expected a kind and a world that go together, but got none")
+        ]  # fmt: skip
     return found
 
 
@@ -91,18 +108,23 @@ def score(
     *,
     level: int = SIGHT,
     data: str | None = None,
+    names: Collection[str] | None = None,
     with_remedies: bool = False,
     workers: int = 1,
     progress: Progress = silent,
 ) -> tuple[dict[str, Any], list[Answer]]:
-    """Diagnose every labelled run of a folder and return the figures and the answers.
+    """Diagnose the labelled runs of a folder, all or those named, and return the figures and the answers.
 
     Figures at `level`, and under ``loss_only`` those with loss and validation only; with remedies, also how
     often the named remedy helped.
     """
-    said = answers(folder, rules, level, progress=progress)
+
+    def wanted(label: Labelled) -> bool:
+        return names is None or label.name in names
+
+    said = answers(folder, rules, level, only=wanted, progress=progress)
     found = figures(said)
-    found["loss_only"] = figures(answers(folder, rules, LOSS_ONLY, progress=progress))
+    found["loss_only"] = figures(answers(folder, rules, LOSS_ONLY, only=wanted, progress=progress))
     if with_remedies:
         found["remedies"] = remedies.figures(remedies.try_all(said, data, workers=workers, progress=progress))
     return found, said

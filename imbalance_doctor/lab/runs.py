@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -126,7 +127,8 @@ class Job:
     @property
     def name(self) -> str:
         """Of the run's folder."""
-        return f"{self.kind}__{self.world}__s{self.seed}{'h' if self.held_out else ''}"
+        short = f"-{self.steps}steps" if self.steps else ""
+        return f"{self.kind}__{self.world}__s{self.seed}{'h' if self.held_out else ''}{short}"
 
 
 def severity_of(outcome: float, twin: float, error: float, *, short: float = 0.0) -> Harm:
@@ -167,7 +169,9 @@ def make(job: Job, folder: Path) -> list[Labelled]:
     kind = find(job.kind)
     names = [job.name, f"{job.name}-twin"] if kind.is_fault else [job.name]
     if all((folder / "labels" / f"{name}.json").is_file() for name in names):
-        return [_label(folder / "labels" / f"{name}.json") for name in names]
+        known = [_label(folder / "labels" / f"{name}.json") for name in names]
+        if job.dialect in {None, *(label.dialect for label in known)}:
+            return known
     given = world_named(job.world, job.seed, job.data)
     world, setup, own = setup_of(kind, given, job.seed, held_out=job.held_out)
     if job.steps is not None:
@@ -216,7 +220,9 @@ def make(job: Job, folder: Path) -> list[Labelled]:
 
 def _written(run: Run, world: World, name: str, job: Job, folder: Path) -> str:
     """Write what a user would have of a run; return the dialect of the log."""
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_dir():  # an earlier run that was cut off, or wrote another dialect
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
     draw = Draw("dialect", name)
     dialect = job.dialect or draw.choice(_WHOLE)
     write_log(run.rows, folder, dialect, draw)
@@ -288,6 +294,7 @@ def make_all(
 ) -> list[Labelled]:
     """Make every run, several at a time; what is on disk already is not trained again."""
     made: list[Labelled] = []
+    progress(0, len(jobs))
     if workers <= 1:
         for done, job in enumerate(jobs, 1):
             made += make(job, folder)
@@ -295,9 +302,13 @@ def make_all(
         return sorted(made, key=lambda label: label.name)
     with ProcessPoolExecutor(workers) as pool:
         waiting = [pool.submit(make, job, folder) for job in jobs]
-        for done, future in enumerate(as_completed(waiting), 1):
-            made += future.result()
-            progress(done, len(jobs))
+        try:
+            for done, future in enumerate(as_completed(waiting), 1):
+                made += future.result()
+                progress(done, len(jobs))
+        except BaseException:  # Ctrl-C too: what has not begun is not waited for
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return sorted(made, key=lambda label: label.name)
 
 

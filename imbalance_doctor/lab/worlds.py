@@ -90,6 +90,8 @@ def _read(path: Path) -> World:
             f"expected X [N, d] and y [N] of 0 and 1, but got {list(x.shape)} and {list(y.shape)}",
             where=where,
         )
+    if len(np.unique(y)) != 2:  # noqa: PLR2004  both classes
+        raise InputError("expected labels of both classes, 0 and 1, but got one of them only", where=where)
     if not np.issubdtype(x.dtype, np.number) or not np.isfinite(x).all():
         raise InputError("expected finite numbers in X", where=where)
     return World(name=path.stem, features=x.astype(np.float32), labels=y.astype(np.int64))

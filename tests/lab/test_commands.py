@@ -1,6 +1,7 @@
 """`imbalance-doctor lab`, as a user types it."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -76,7 +77,14 @@ def test_stored_results_have_the_keys_that_others_read():
         (("run", "plain", "--world", "htru2"), "--data"),
         (("run", "plain", "--dialect", "jsonlines"), "did you mean 'json-lines'"),
         (("run", "plain", "--data", "nowhere"), "expected a folder of data sets"),
-        (("run", "class-ids-permuted", "--world", "clouds"), "go together"),
+        (
+            ("run", "class-ids-permuted", "--world", "clouds"),
+            "for class-ids-permuted, but got clouds",
+        ),
+        (("run", "plain", "--runs", "a-file"), "a-file"),
+        (("score", "--runs", "x", "--store"), "--make held-out"),
+        (("advise", "--smoke", "--store"), "at full size"),
+        (("claims", "loss-at-start", "--store"), "at full size"),
         (("run", "plain", "--seeds", "0"), "--seeds"),
         (("run",), "FAULT"),
         (("score", "--runs", "nowhere"), "expected labelled runs"),
@@ -89,7 +97,22 @@ def test_stored_results_have_the_keys_that_others_read():
 )
 def test_bad_words_are_told_in_one_line(words, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "a-file").touch()
     done = lab(*words, code=2)
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
+
+
+def test_a_kind_finds_a_world_that_it_can_train_on(tmp_path):
+    (run, _) = json.loads(
+        lab("run", "class-ids-permuted", "--smoke", "--runs", tmp_path, "--format", "json").stdout
+    )
+    assert run["world"] == "many-classes"
+    assert run["run"].endswith("-120steps")  # is not taken for a whole run later
+
+
+def test_a_run_whose_folder_is_gone_is_told(tmp_path):
+    made = json.loads(lab("run", "plain", "--smoke", "--runs", tmp_path, "--format", "json").stdout)
+    shutil.rmtree(made[0]["run"])
+    assert "there is none" in lab("score", "--runs", tmp_path, code=2).stderr

@@ -88,7 +88,7 @@ def folder(tmp_path_factory):
 
 
 def test_levels_of_sight_hide_what_they_do_not_show(folder):
-    (reading,) = read_logs([str(next((folder / "runs").glob("*s0/*.json*")))])
+    (reading,) = read_logs([str(next((folder / "runs").glob("*steps/*.json*")))])
     (log,) = reading.runs
     names = [{(s.name, s.phase) for s in at_level(log, level).series} for level in range(3)]
     assert names[0] < names[1] <= names[2]
@@ -99,8 +99,8 @@ def test_levels_of_sight_hide_what_they_do_not_show(folder):
 
 def test_a_harmed_run_is_named_and_its_twin_is_not(folder):
     said = {a.label.name: a for a in answers(folder, list(load_rules().rules.values()), 2)}
-    fault = said["learning-rate-too-low__clouds__s0"]
-    twin = said["learning-rate-too-low__clouds__s0-twin"]
+    fault = said["learning-rate-too-low__clouds__s0-200steps"]
+    twin = said["learning-rate-too-low__clouds__s0-200steps-twin"]
     assert fault.label.harmed
     assert fault.right(3), fault
     assert not twin.alarm, twin

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -117,6 +118,15 @@ def test_runs_are_made_once_and_the_same_each_time(made, tmp_path):
         assert (folder / path).read_bytes() == (tmp_path / path).read_bytes()
 
 
+def test_a_run_is_made_again_for_another_dialect(made):
+    folder, job, labels = made
+    other = "tsv" if labels[0].dialect != "tsv" else "csv"
+    (fault, twin) = make(replace(job, dialect=other), folder)
+    assert {fault.dialect, twin.dialect} == {other}
+    assert fault.outcome == labels[0].outcome
+    assert len(list((folder / "runs" / fault.name).glob("*"))) == 3
+
+
 def test_several_workers_make_the_same_runs(made, tmp_path):
     _, job, labels = made
     other = Job(kind="plain", world="clouds", seed=3, steps=60)
@@ -189,8 +199,9 @@ def test_every_kind_trains_on_every_world_of_its_tasks(name):
         ({"X": np.zeros((4, 2)), "y": np.zeros(3)}, "y \\[N\\]"),
         ({"X": np.zeros(4), "y": np.zeros(4)}, "y \\[N\\]"),
         ({"X": np.zeros((4, 2)), "y": np.array([0, 1, 2, 0])}, "0 and 1"),
-        ({"X": np.full((4, 2), np.nan), "y": np.zeros(4)}, "finite"),
-        ({"X": np.array([["a", "b"]] * 4), "y": np.zeros(4)}, "finite"),
+        ({"X": np.zeros((4, 2)), "y": np.zeros(4)}, "both classes"),
+        ({"X": np.full((4, 2), np.nan), "y": np.array([0, 1, 0, 1])}, "finite"),
+        ({"X": np.array([["a", "b"]] * 4), "y": np.array([0, 1, 0, 1])}, "finite"),
         ({"X": np.array([[{}, {}]] * 4), "y": np.zeros(4)}, "X and y"),
     ],
 )
