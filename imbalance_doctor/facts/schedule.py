@@ -54,6 +54,9 @@ class Schedule:
     highest_over_spread: float | None = described(
         "highest temperature over score spread", needs=("plan.temperature", "plan.score_std")
     )
+    spread_known: bool | None = described(
+        "the plan or the log tells how wide the scores are spread", needs=("plan.temperature",)
+    )
     positives_in_run: float | None = described(
         "positive rows shown during the whole run, repetitions counted",
         unit="rows",
@@ -78,6 +81,8 @@ class Schedule:
         decay = ratio(plan.temp_decay_steps, main)
         lowest, highest = _temperatures(plan, decay)
         share = ratio(warmup, steps)
+        over, log = over_spread(plan, lowest), evidence.log
+        logged = log is not None and log.get("score_std") is not None
         measured = cls(
             steps=steps,
             warmup_steps=warmup,
@@ -87,8 +92,9 @@ class Schedule:
             temperature_ratio=ratio(plan.temp_start, plan.temp_end),
             lowest_temperature=lowest,
             highest_temperature=highest,
-            lowest_over_spread=over_spread(plan, lowest),
+            lowest_over_spread=over,
             highest_over_spread=over_spread(plan, highest),
+            spread_known=None if lowest is None else over is not None or logged,
             positives_in_run=product(steps, facts.value("batch.expected_positives_global")),
         )
         return measured if measured != cls() else None

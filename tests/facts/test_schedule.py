@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +88,33 @@ def test_half_a_schedule_is_unknown():
 def test_relative_temperatures(measured, scale, over):
     plan = {"loss": "pauc-at-budget", "temperature": 0.1, "score_std": 2.0, "tau_scale": scale}
     assert measured(**plan).value("schedule.lowest_over_spread") == over
+
+
+@pytest.mark.parametrize("logged", ["score_std", "loss"])
+@pytest.mark.parametrize("stated", [None, 2.0])
+def test_the_spread_is_known_from_the_plan_or_the_log(logged, stated):
+    from imbalance_doctor.evidence import Series, TrainingLog, TrainingPlan
+    from imbalance_doctor.facts.base import Evidence, measure
+
+    plan = TrainingPlan(loss="smooth-ap", temperature=0.001, score_std=stated)
+    log = TrainingLog(
+        source="run.csv",
+        format="table",
+        axis="step",
+        series=(
+            Series(
+                key=logged,
+                name=logged,
+                steps=np.arange(2.0),
+                values=np.ones(2),
+                order=np.arange(2),
+                lines=np.zeros(2, dtype=np.int64),
+            ),
+        ),
+    )
+    for one in (None, log):
+        known = measure(Evidence(plan=plan, log=one)).value("schedule.spread_known")
+        assert known is (stated is not None or (one is not None and logged == "score_std"))
 
 
 def test_nothing_known(measured):
