@@ -72,7 +72,7 @@ class TrainedRun:
     verdict, because
         ``healthy``, ``faulty`` or ``cannot tell``, and why it cannot be told.
     causes
-        Ranked, the likeliest first.
+        Ranked, the likeliest first; of a run that is not faulty, those the log itself speaks for.
     explained
         Id of the explaining rule, by id of each rule whose finding is a symptom of another.
     """
@@ -91,6 +91,9 @@ class TrainedRun:
         """Draw the conclusions from one run's findings."""
         explained = explain(findings)
         said, because = verdict(findings, facts)
+        causes = rank(explained)
+        if said != "faulty":  # what the plan or the labels say is no sign of what this run did
+            causes = tuple(cause for cause in causes if any(f.from_log for f in cause.findings))
         if log.replayed and said == "cannot tell":
             because = "the loss shows no fault on these scores; a replay trains nothing"
         return cls(
@@ -100,7 +103,7 @@ class TrainedRun:
             findings=findings,
             verdict=said,
             because=because,
-            causes=rank(explained),
+            causes=causes,
             explained=explained.by,
         )
 

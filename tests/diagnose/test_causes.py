@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imbalance_doctor.causes import catalogue, explain, rank, verdict
+from imbalance_doctor.diagnose import TrainedRun
 from imbalance_doctor.engine.base import Finding
 from imbalance_doctor.engine.rulebook import load_rules
+from imbalance_doctor.evidence import TrainingLog
 from imbalance_doctor.facts.base import Facts
 from imbalance_doctor.facts.training import Training
 
@@ -187,3 +189,23 @@ def test_the_causes_cover_what_the_contract_says():
     ids = yaml.safe_load((Path(__file__).parents[1] / "catalogue_ids.yaml").read_text(encoding="utf-8"))
     for cause in catalogue().values():
         assert set(cause.covers) <= set(ids)
+
+
+def run_of(*findings):
+    return TrainedRun.of(TrainingLog(series=()), "", Facts(), findings)
+
+
+def test_what_only_plan_or_labels_say_is_no_sign_of_an_unharmed_run():
+    plan = finding("a", "majority-collapse", severity="note", from_log=False)
+    log = finding("b", "stale-queue", severity="note")
+    assert run_of(plan).causes == ()
+    assert [c.id for c in run_of(plan, log).causes] == ["stale-queue"]
+
+
+def test_what_the_plan_says_may_be_the_cause_of_harm():
+    plan = finding("a", "poisoned-queue", from_log=False)
+    assert [c.id for c in run_of(plan, finding("b")).causes] == ["poisoned-queue"]
+
+
+def test_skewed_labels_alone_speak_for_no_cause():
+    assert load_rules().rules["accuracy-that-hides-the-rare-class"].cause == ""
