@@ -223,7 +223,10 @@ def _exit(diagnosis: Diagnosis, policy: Policy) -> Exit:  # noqa: C901  one endi
         none = "none fails" if policy.fail_on == "never" else f"none at or above {policy.fail_on}"
         why = f"{_count(len(diagnosis.findings), 'finding')}, {none}"
     if any(run.verdict == "faulty" for run in diagnosis.trained):
-        why = f"faulty, but {why}"
+        why = f"faulty; {why}"
+        if diagnosis.findings and policy.fail_on != "never":
+            worst = min((f.severity for f in diagnosis.findings), key=SEVERITIES.index)
+            why += f" (--fail-on {worst} fails it)"
     if diagnosis.suppressed:
         why += f", {len(diagnosis.suppressed)} suppressed"
     untold = len({u.rule for u in diagnosis.unknown})

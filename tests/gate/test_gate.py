@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imbalance_doctor import gate
-from imbalance_doctor.diagnose import Diagnosis
+from imbalance_doctor.diagnose import Diagnosis, TrainedRun
 from imbalance_doctor.engine.base import Finding, Unknown
 from imbalance_doctor.errors import InputError
-from imbalance_doctor.evidence import Location, TrainingPlan
+from imbalance_doctor.evidence import Location, TrainingLog, TrainingPlan
+from imbalance_doctor.facts.base import Facts
 from imbalance_doctor.gate import Baseline, BaselineEntry, Policy, Suppression
 from imbalance_doctor.recommend.base import Recommendation
 from imbalance_doctor.sources.config import Config
@@ -59,6 +60,21 @@ def test_a_finding_fails_from_its_severity_up(severity, fail_on):
 def test_why(findings, fail_on, why):
     found = (finding(f"rule-{n}", severity) for n, severity in enumerate(findings))
     assert apply(judged(*found), fail_on=fail_on).exit.why == why
+
+
+@pytest.mark.parametrize(
+    ("severities", "fail_on", "why"),
+    [
+        (("note", "warning"), "error", "2 findings, none at or above error (--fail-on warning fails it)"),
+        (("warning",), "never", "1 finding, none fails"),
+        ((), "error", "no findings"),
+    ],
+)
+def test_a_faulty_run_that_passes_says_what_would_fail_it(severities, fail_on, why):
+    found = tuple(finding(f"rule-{n}", severity) for n, severity in enumerate(severities))
+    run = TrainedRun(log=TrainingLog(series=()), name="", facts=Facts(), findings=found, verdict="faulty")
+    ending = apply(judged(*found, trained=(run,)), fail_on=fail_on).exit
+    assert (ending.code, ending.why) == (0, f"faulty; {why}")
 
 
 def test_an_exit_without_failure_says_how_much_it_did_not_check():
