@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imbalance_doctor.lab.base import Kind
-from imbalance_doctor.lab.runs import Labelled
+from imbalance_doctor.lab.runs import MILD, SEVERE, Labelled
 from imbalance_doctor.report._format import number
 from imbalance_doctor.report._markdown import escape
 from imbalance_doctor.report._markdown import table as markdown_table
@@ -16,6 +16,12 @@ from imbalance_doctor.report.facts_table import check_format
 from imbalance_doctor.report.json import dump
 
 __all__ = ["render_kinds", "render_runs"]
+
+_HARM = (
+    f"harm, by average precision lost against the twin: severe {SEVERE:g} or more; mild {MILD:g} or more; "
+    "harmless less; unsure where the loss may be chance, or where the run ended far below what the data give "
+    "and no worse than its twin."
+)
 
 
 def render_kinds(
@@ -77,13 +83,19 @@ def render_runs(
             str(folder / "runs" / label.name),
             number(label.outcome),
             number(label.twin),
-            label.harm if label.causes else "healthy",
+            label.harm,
             ", ".join(label.causes),
         )
         for label in labels
     ]
     columns = ("run", "average precision", "of its twin", "harm", "right causes")
-    return _tables([("Runs", columns, rows)], markdown=format == "markdown", color=color, width=width)
+    return _tables(
+        [("Runs", columns, rows)],
+        markdown=format == "markdown",
+        color=color,
+        width=width,
+        note=_HARM if rows else "",
+    )
 
 
 def _row(label: Labelled, folder: Path) -> dict[str, Any]:
@@ -107,15 +119,20 @@ def _tables(
     markdown: bool,
     color: bool,
     width: int,
+    note: str = "",
 ) -> str:
+    """Write down tables that have rows, and a note below them."""
     shown = [each for each in tables if each[2]]
     if markdown:
         blocks = []
         for title, columns, rows in shown:
             blocks += [f"### {title}", markdown_table(columns, [list(map(escape, row)) for row in rows])]
-        return "\n\n".join(blocks) + "\n"
+        return "\n\n".join([*blocks, escape(note)] if note else blocks) + "\n"
     page = Page(color=color, width=width)
     for title, columns, rows in shown:
         page.heading(title)
         page.table(columns, rows)
+    if note:
+        page.space()
+        page.line((note, "dim"))
     return page.finish()

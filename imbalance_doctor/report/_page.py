@@ -6,6 +6,7 @@ colour the page says the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from itertools import zip_longest
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 Part = str | tuple[str, str]  # text, or text and style
 _NARROWEST = 40
-_NARROWEST_COLUMN = 8
 _GAP = 3  # spaces between columns
+_UNIT = re.compile(r"\S+(?: %\S*)*")
+"""A word, or a number with its percent sign: what a cell is never broken inside of."""
 SEVERITY_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 
 
@@ -92,23 +94,44 @@ class Page:
             self.line(clean(item), lead="- ", indent=indent)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Write a table without lines; the last column takes what the others leave, and wraps."""
+        """Write a table without lines; the last column takes what the others leave, and wraps.
+
+        No word is broken: where the words of a row do not fit side by side, each row becomes a block
+        of lines ``label: value``.
+        """
+        from rich.cells import cell_len
         from rich.text import Text
 
-        lines = [[Text(clean(cell)) for cell in row] for row in rows]
-        natural = [max(map(_cells, column)) for column in zip(map(Text, columns), *lines, strict=True)]
-        widths = _shares(natural, self.width - _GAP * (len(columns) - 1))
-        for number, line in enumerate([list(map(Text, columns)), *lines]):
-            cells = [list(cell.wrap(self._console, width)) for cell, width in zip(line, widths, strict=True)]
-            for parts in zip_longest(*cells, fillvalue=Text()):
+        lines = [list(map(clean, row)) for row in rows]
+        table = list(zip(columns, *lines, strict=True))
+        natural = [max(map(cell_len, column)) for column in table]
+        least = [
+            max((cell_len(u) for cell in column for u in _UNIT.findall(cell)), default=0) for column in table
+        ]
+        widths = _shares(natural, least, self.width - _GAP * (len(columns) - 1))
+        if not widths:
+            self._blocks(columns, lines)
+            return
+        for number, line in enumerate([list(columns), *lines]):
+            cells = [_wrapped(cell, width) for cell, width in zip(line, widths, strict=True)]
+            for parts in zip_longest(*cells, fillvalue=""):
                 printed = Text()
                 for column, (part, width) in enumerate(zip(parts, widths, strict=True)):
-                    part.rstrip()
                     style = "dim" if number == 0 else "bold" if column == 0 else ""
-                    printed.append(part.plain, style or None)
-                    printed.append(" " * (width + _GAP - part.cell_len))
+                    printed.append(part, style or None)
+                    printed.append(" " * (width + _GAP - cell_len(part)))
                 printed.rstrip()
                 self._console.print(printed, soft_wrap=True)
+
+    def _blocks(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Write each row as its name, never broken, with a line for every other cell that is not empty."""
+        for number, (name, *cells) in enumerate(rows):
+            if number:
+                self.space()
+            self.unbroken((name, "bold"))
+            for label, cell in zip(columns[1:], cells, strict=True):
+                if cell:
+                    self.line(cell, lead=(f"{label}: " if label else "", "dim"), indent=2)
 
     def code(self, text: str) -> None:
         """Write code as it is, ready to be copied."""
@@ -128,24 +151,45 @@ class Page:
         return "\n".join(lines).strip("\n") + "\n"
 
 
-def _cells(text: Text) -> int:
-    return text.cell_len
-
-
-def _shares(natural: Sequence[int], width: int) -> list[int]:
+def _shares(natural: Sequence[int], least: Sequence[int], width: int) -> list[int]:
     """Return the width of each column: as wide as its text, the widest narrowed until all fit.
 
-    The first column, which names the row, gives way last, and only down to half the page.
+    No column gets less than its longest word takes. The last one gives way first, down to a third of the
+    page; then the first, which names the row, down to half the page; then those between, the widest first;
+    then again the first and the last.
+
+    Returns
+    -------
+    list
+        Empty where the words do not fit.
     """
     *widths, last = natural
-    widths[0] = min(widths[0], width // 2)
-    wanted = min(last, width // 3)
+    if sum(least) > width:
+        return []
+    wanted = max(min(last, width // 3), least[-1])
     while sum(widths) + wanted > width:
-        widest = max(range(1, len(widths)), key=widths.__getitem__, default=0)
-        if widths[widest] <= _NARROWEST_COLUMN:
-            break
-        widths[widest] -= 1
-    return [*widths, max(width - sum(widths), _NARROWEST_COLUMN)]
+        between = [i for i in range(1, len(widths)) if widths[i] > least[i]]
+        if widths[0] > max(width // 2, least[0]) or (not between and widths[0] > least[0]):
+            widths[0] -= 1
+        elif between:
+            widths[max(between, key=widths.__getitem__)] -= 1
+        else:
+            wanted -= 1
+    return [*widths, width - sum(widths)]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of a cell, which is as wide as its longest unit at least."""
+    from rich.cells import cell_len
+
+    lines = [""]
+    for unit in _UNIT.findall(text):
+        longer = f"{lines[-1]} {unit}" if lines[-1] else unit
+        if cell_len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(unit)
+    return lines
 
 
 def _text(parts: Iterable[Part]) -> Text:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 from imbalance_doctor.diagnose import Diagnosis, TrainedRun
-from imbalance_doctor.engine.base import Finding, Unknown
+from imbalance_doctor.engine.base import Finding
 from imbalance_doctor.evidence import RANKING_LOSSES
+from imbalance_doctor.gate import missing_inputs
 from imbalance_doctor.report._curves import chosen, label, marks, spark, underline
 from imbalance_doctor.report._format import (
     clean,
@@ -26,7 +26,7 @@ from imbalance_doctor.report._unlogged import unlogged
 __all__ = ["axis", "headline", "likely", "loose", "place", "recorded", "trained", "understood", "waiting"]
 
 _CURVES, _EVERY_CURVE = 6, 40
-_MOST_CAUSES, _MOST_MISSING = 4, 4
+_MOST_CAUSES, _MOST_MISSING, _MOST_FIELDS = 4, 4, 6
 _VERDICT_STYLES = {"healthy": "bold green", "faulty": "bold red", "cannot tell": "bold yellow"}
 
 
@@ -82,15 +82,21 @@ def loose(run: TrainedRun) -> list[Finding]:
     return [f for f in run.findings if f.rule not in carried and f.rule not in run.explained]
 
 
-def waiting(unknown: Iterable[Unknown]) -> str:
-    """Say what else could be checked with a plan or labels."""
-    rules: dict[str, set[str]] = {"--plan": set(), "--labels": set()}
-    for each in unknown:
+def waiting(diagnosis: Diagnosis) -> str:
+    """Say what else could be checked with a plan, with more fields in it, or with labels."""
+    rules: dict[str, set[str]] = {"plan": set(), "labels": set()}
+    for each in diagnosis.unknown:
         if any(need.startswith("plan.") for need in each.missing):
-            rules["--plan"].add(each.rule)
+            rules["plan"].add(each.rule)
         if "labels" in each.missing:
-            rules["--labels"].add(each.rule)
-    phrases = [f"{plural(len(found), 'rule')} with {name} FILE" for name, found in rules.items() if found]
+            rules["labels"].add(each.rule)
+    phrases = [f"{plural(len(found), 'rule')} with --{name} FILE" for name, found in rules.items() if found]
+    if rules["plan"] and any(run.facts.value("plan.loss") for run in diagnosis.trained):
+        wanted = [name for name, _ in missing_inputs(diagnosis.unknown) if name.startswith("plan.")]
+        fields = [name.removeprefix("plan.") for name in wanted[:_MOST_FIELDS]]
+        more = len(wanted) - len(fields)
+        named = listed([*fields, f"{more:,} more" if more else ""])
+        phrases[0] = f"{plural(len(rules['plan']), 'rule')} with {named} in the plan"
     return listed(phrases)
 
 
@@ -179,11 +185,14 @@ def _curves(page: Page, run: TrainedRun, *, most: int) -> None:
         found = marks(run, series)
         line = underline(series, width, found)
         if line:
-            rules = dict.fromkeys(m.rule for m in found)
+            rules = ", ".join(dict.fromkeys(m.rule for m in found))
             worst = min((m.severity for m in found), key=list(SEVERITY_STYLES).index)
-            page.unbroken(
-                " " * (column + 12), (line, SEVERITY_STYLES[worst]), f" {', '.join(rules)}", indent=2
-            )
+            start = 2 + column + 12
+            fits = start + len(line) + 1 + len(rules) <= page.width
+            beside = f" {rules}" if fits else ""
+            page.unbroken((line, SEVERITY_STYLES[worst]), beside, indent=start)
+            if not fits:
+                page.line(rules, indent=max(2, min(start, page.width - max(map(len, rules.split())))))
 
 
 def _value(value: float) -> str:
@@ -193,13 +202,18 @@ def _value(value: float) -> str:
 def _causes(page: Page, run: TrainedRun, *, verbose: bool) -> None:
     page.space()
     page.line((likely(run), "bold"), indent=2)
+    written: list[Finding] = []
     for cause in run.causes if verbose else run.causes[:_MOST_CAUSES]:
         page.space()
         page.line((cause.id, "bold"), f" ({cause.score:.2f}): {sentence(cause.what)}", indent=2)
         symptoms = [f for f in cause.findings if f.rule in run.explained]
         for finding in cause.findings:
-            if verbose or finding not in symptoms:
+            if finding not in written and (verbose or finding not in symptoms):
                 _finding(page, run, finding, verbose=verbose)
+        again = [f.rule for f in cause.findings if f in written]
+        if again:
+            page.labelled("above", ", ".join(again), style="dim", indent=4, column=9)
+        written += [f for f in cause.findings if verbose or f not in symptoms]
         if symptoms and not verbose:
             page.labelled("shows", ", ".join(f.rule for f in symptoms), style="dim", indent=4, column=9)
         if cause.remedy:

@@ -144,13 +144,21 @@ def _run(run: TrainedRun, *, verbose: bool) -> list[str]:
         blocks.append(f'<div class="curves">{figures}</div>')
     if run.causes:
         blocks.append(f"<p><b>{escape(told.likely(run))}</b></p>")
+    written: list[Finding] = []
     for cause in run.causes:
+        again = ", ".join(f.rule for f in cause.findings if f in written)
         inner = [
             f"<h3>{escape(cause.id)} <span class='dim'>{cause.score:.2f}</span></h3>",
             f'<div class="bar"><i style="width: {100 * cause.score:.0f}%"></i></div>',
             f"<p>{escape(sentence(cause.what))}</p>",
-            *(_finding(f, where=told.place(f, run), symptom=f.rule in run.explained) for f in cause.findings),
+            *(
+                _finding(f, where=told.place(f, run), symptom=f.rule in run.explained)
+                for f in cause.findings
+                if f not in written
+            ),
+            f"<p class='dim'>Told above: {escape(again)}</p>" if again else "",
         ]
+        written += cause.findings
         blocks.append(f'<div class="card">{"".join(inner)}</div>')
     rest = told.loose(run)
     if rest:
@@ -235,7 +243,7 @@ def _understood(diagnosis: Diagnosis) -> list[str]:
             f"<li><b>{escape(name)}:</b> <code>{escape(text)}</code></li>" for name, text in lines
         )
         blocks.append(f"<p>{escape(what)}</p><ul>{items}</ul>")
-    left = told.waiting(diagnosis.unknown)
+    left = told.waiting(diagnosis)
     if left and diagnosis.trained:
         blocks.append(f"<p>More to check: {escape(left)}.</p>")
     return blocks

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -371,8 +372,47 @@ def test_the_advice_is_compared_with_fixed_choices(results, path):
     more = {"always": always, "against": {"bce": {"wins": 7, "ties": 19, "losses": 2}}}
     page = words(render(store("advice", {**ADVICE, **more}, ABOUT, path), rules=(), width=200))
     assert "always bce 0.0213 0.21 7, 19, 2" in page
-    assert "always focal 1 2" in page
+    assert "always focal 1 2 -" in page
+    assert "below the advice's" not in page
     assert "always" not in render(results, rules=())
+
+
+@pytest.mark.parametrize(("regret", "told"), [(0.0059, True), (0.006, False), (0.0061, False)])
+def test_a_fixed_choice_that_beats_the_advice_is_named(regret, told, path):
+    always = {
+        "mined": {"mean_regret": regret, "worst_regret": 0.1},
+        "bce": {"mean_regret": 1, "worst_regret": 1},
+    }
+    page = words(render(store("advice", {**ADVICE, "always": always}, ABOUT, path), rules=(), width=200))
+    line = "Against fixed choices always mined: mean regret 0.0059, below the advice's 0.006."
+    assert (line in page) is told
+    assert "always bce: " not in page
+
+
+def test_regret_is_said_to_be_cross_fitted_and_what_is_unknown_is_a_dash(results):
+    page = words(render(results, rules=(), width=200))
+    assert "best on the other seeds" in page
+    assert "it may be negative" in page
+    assert "3 data sets, average_precision; regret" in page
+    assert "contested_1 smooth-ap 0.03 - " in page
+    assert "contested_1 - - " in page
+
+
+def test_metrics_that_differ_have_a_column(path):
+    rows = copy.deepcopy(ADVICE["by_dataset"])
+    rows["htru2"]["metric"] = "roc_auc"
+    page = words(render(store("advice", {**ADVICE, "by_dataset": rows}, ABOUT, path), rules=(), width=200))
+    assert "data metric chosen regret best htru2 roc_auc bce 0.002" in page
+    assert "contested_1 average_precision smooth-ap 0.03 - " in page
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_stored_results_fit_the_page_and_break_no_word(width):
+    stored = Results.load()
+    text = render(stored, width=width)
+    assert max(map(len, text.split("\n"))) <= width
+    for name in (*stored.diagnosis.figures["by_cause"], *stored.advice.figures["by_dataset"]):
+        assert re.search(rf"^{re.escape(name)}\s", text, re.MULTILINE), name
 
 
 def test_formats_are_checked(results):

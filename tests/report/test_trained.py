@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from imbalance_doctor.diagnose import Diagnosis, TrainedRun
 from imbalance_doctor.engine.base import Finding, Unknown
-from imbalance_doctor.evidence import Series, TrainingLog
+from imbalance_doctor.evidence import Series, TrainingLog, TrainingPlan
 from imbalance_doctor.facts.base import Facts, Span
 from imbalance_doctor.facts.training import Training
 from imbalance_doctor.report._curves import marks, spark, underline
@@ -128,6 +128,53 @@ def test_the_curve_is_marked_where_the_finding_saw_it():
     assert mark.rindex("^") == max(i for i, c in enumerate(curve) if c in "▁▂▃▄▅▆▇█")
     assert "validation-loss-rises" in mark
     assert "gap-is-wide" not in mark
+
+
+@pytest.mark.parametrize("width", [70, 80, 100, 140])
+def test_marked_curves_are_no_wider_than_the_page(width):
+    more = [
+        replace(OVERFIT, rule=f"a-rule-with-a-rather-long-name-{i}", explains=(), cause="") for i in range(3)
+    ]
+    text = renderer("text")(diagnosis(OVERFIT, *more), width=width)
+    curves, marked = text[: text.index("minority-overfit")], text.index("^")
+    assert max(map(len, curves.split("\n"))) <= width
+    for rule in ("validation-loss-rises", *(each.rule for each in more)):
+        assert rule in curves[marked:]
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+@pytest.mark.parametrize("form", ["text", "html"])
+def test_a_finding_of_several_causes_is_told_once(form, verbose):
+    both = replace(OVERFIT, also={"not-separable": 0.5, "stale-queue": 0.4})
+    found = diagnosis(both, GAP)
+    assert [both in cause.findings for cause in found.trained[0].causes] == [True] * 3
+    text = renderer(form)(found, verbose=verbose)
+    assert text.count("Validation loss rises from epoch 25 on.") == 1
+    later = text[text.rindex("not-separable") :]
+    assert (
+        later.count("above") == 2 if form == "text" else text.count("Told above: validation-loss-rises") == 2
+    )
+    assert "validation-loss-rises" in later
+
+
+def test_with_a_plan_the_fields_it_lacks_are_named():
+    plan = TrainingPlan(loss="bce")
+    lacking = (
+        *UNKNOWN,
+        Unknown(rule="c", severity="note", missing=("plan.batch_size", "plan.epochs"), because="needs them"),
+        Unknown(rule="d", severity="note", missing=("plan.batch_size",), because="needs it"),
+    )
+    planned = tuple(replace(run, facts=Facts(plan=plan)) for run in FULL.trained)
+    text = renderer("text")(replace(FULL, trained=planned, unknown=lacking[:1] + lacking[2:]), width=110)
+    assert "More to check: 2 rules with batch_size and epochs in the plan." in text
+    html = renderer("html")(replace(FULL, trained=planned, unknown=lacking))
+    assert "3 rules with batch_size, epochs and loss in the plan and 1 rule with --labels FILE." in html
+    names = ["alpha", "beta", "epochs", "gamma", "queue_size", "steps", "temp_end", "temp_start"]
+    many = Unknown(rule="e", severity="note", missing=tuple(f"plan.{name}" for name in names), because="")
+    listed = renderer("text")(replace(FULL, trained=planned, unknown=(many,)), width=110)
+    assert f"1 rule with {', '.join(names[:6])} and 2 more in the plan." in listed
+    nothing = renderer("text")(replace(FULL, trained=planned, unknown=lacking[:1]))
+    assert "More to check" not in nothing
 
 
 def test_a_healthy_run_says_what_was_looked_at():
