@@ -62,7 +62,7 @@ def render(
         _header(page, diagnosis)
     if diagnosis.readings:
         trained(page, diagnosis, verbose=verbose)
-        left = waiting(diagnosis.unknown)
+        left = waiting(diagnosis)
         if left and diagnosis.trained:
             page.space()
             page.line(("More to check: ", "bold"), f"{left}.")
