@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from imbalance_doctor.facts._numbers import wilson
+
 __all__ = ["cosine", "mean", "proportion", "ratio", "rough", "spread"]
 
 _NORMAL = 1.96
@@ -55,10 +57,8 @@ def mean(name: str, values: ArrayLike) -> dict[str, float]:
 
 def proportion(name: str, hits: int, draws: int) -> dict[str, float]:
     """Return hits / draws and its interval after Wilson (1927)."""
-    share, z2 = hits / draws, _NORMAL**2
-    centre = (share + z2 / (2 * draws)) / (1 + z2 / draws)
-    half = _NORMAL * math.sqrt(share * (1 - share) / draws + z2 / (4 * draws**2)) / (1 + z2 / draws)
-    return {name: share, f"{name}_low": max(0.0, centre - half), f"{name}_high": min(1.0, centre + half)}
+    low, high = wilson(hits, draws)
+    return {name: hits / draws, f"{name}_low": low, f"{name}_high": high}
 
 
 def spread(name: str, values: ArrayLike, unit: float = 1.0) -> dict[str, float]:

@@ -30,7 +30,6 @@ __all__ = [
     "logits_of",
     "network",
     "paired",
-    "roc_auc",
     "world",
 ]
 
@@ -123,14 +122,6 @@ def logits_of(model: nn.Module, x: Tensor) -> Tensor:
     with torch.no_grad():
         found: Tensor = model(x)[:, 0]
     return found
-
-
-def roc_auc(scores: Tensor, targets: Tensor) -> float:
-    """Return the area under the ROC curve of scores without ties."""
-    rank = scores.argsort().argsort().double() + 1
-    positives = int(targets.sum())
-    negatives = len(targets) - positives
-    return float((rank[targets == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from imbalance_doctor.lab.claims._stats import mean
-from imbalance_doctor.lab.claims._trained import cost_of, fit, logits_of, network, roc_auc
+from imbalance_doctor.lab.claims._trained import cost_of, fit, logits_of, network
 from imbalance_doctor.lab.claims.base import (
     CONFIRMED,
     CONTRADICTED,
@@ -18,6 +18,7 @@ from imbalance_doctor.lab.claims.base import (
     below,
     settle,
 )
+from imbalance_doctor.lab.metrics import roc_auc
 
 __all__ = ["CLAIM"]
 
@@ -36,7 +37,7 @@ def _measure(draw: Draw) -> Figures:
             y = (torch.rand(2 * rows, generator=generator) < _PREVALENCE).long()
             model = network(1000 * draw.seed + i)
             fit(model, (x[:rows], y[:rows]), cost_of(arm, _PREVALENCE), steps=steps, seed=i)
-            ends.append(roc_auc(logits_of(model, x[rows:]), y[rows:]))
+            ends.append(roc_auc(logits_of(model, x[rows:]).double().numpy(), y[rows:].numpy() == 1))
         found.update(mean(arm.replace("-", "_"), ends))
     return found
 
