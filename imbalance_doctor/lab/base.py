@@ -212,13 +212,9 @@ class Kind:
         """Return the setup of this kind: a healthy kind's choice of loss, a fault's wrong value."""
         return setup
 
-    def rows(self, split: Split, draw: np.random.Generator) -> Split:
-        """Return other rows or labels to train on or to judge by."""
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+        """Return other rows or labels to train on or to judge by, spoilt as much as the setup says."""
         return split
-
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
-        """Return the rows as a fault of the setup's severity leaves them; `rows` where none is needed."""
-        return self.rows(split, draw)
 
     def chosen(self, rows: np.ndarray, step: int, training: Training) -> np.ndarray:
         """Return the training rows of a step in place of those drawn, ids [batch size]."""

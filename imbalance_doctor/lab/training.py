@@ -342,7 +342,7 @@ def train(kind: Kind, setup: Setup, world: World, seed: int) -> Run:
         Of split, initial weights and batches; a fault and its twin get the same.
     """
     split = _thinned(split_of(world, seed), setup.train_positives)
-    split = kind.spoilt(split, setup, np.random.default_rng((6, seed)))
+    split = kind.rows(split, setup, np.random.default_rng((6, seed)))
     training = Training(kind, setup, split, world.task, seed)
     g = np.random.default_rng((7, seed))
     some = g.permutation(len(split.y))[:_VALIDATION]

@@ -20,12 +20,12 @@ WORLDS = {
     "multilabel": many_labels(0, rows=1500),
 }
 HOOKS = (
-    "rows", "spoilt", "chosen", "network", "targets", "plain", "ranked", "before_step", "temperature",
+    "rows", "chosen", "network", "targets", "plain", "ranked", "before_step", "temperature",
     "gradient", "shown",
 )  # fmt: skip
 FAULTS = base.faults()
 EVERY = [pytest.param(kind, task, id=f"{kind.id}-{task}") for kind in FAULTS.values() for task in kind.tasks]
-IN_THE_START = {"network", "rows", "spoilt"}
+IN_THE_START = {"network", "rows"}
 """Hooks by which a fault may start from other weights or rows."""
 
 
@@ -69,8 +69,8 @@ def test_fault_differs_from_its_twin(kind, task):
 def test_both_start_from_the_same_weights_and_rows(kind, task):
     world, setup, twin = _short(kind, task)
     split = split_of(world, 3)
-    spoilt = kind.spoilt(split, setup, np.random.default_rng(1))
-    if not _hooks(kind) & {"rows", "spoilt"}:
+    spoilt = kind.rows(split, setup, np.random.default_rng(1))
+    if "rows" not in _hooks(kind):
         assert spoilt is split
     if _hooks(kind) & IN_THE_START or setup.hidden != twin.hidden:
         return
@@ -86,7 +86,7 @@ def test_spoilt_rows_keep_their_shape_and_the_original_untouched(kind, task):
     world, setup, _ = _short(kind, task)
     split = split_of(world, 3)
     before = {name: value.copy() for name, value in vars(split).items()}
-    spoilt = kind.spoilt(split, setup, np.random.default_rng(1))
+    spoilt = kind.rows(split, setup, np.random.default_rng(1))
     assert len(spoilt.x) == len(spoilt.y)
     assert len(spoilt.val_x) == len(spoilt.val_y)
     assert len(spoilt.outcome_x) == len(spoilt.outcome_y)
@@ -99,7 +99,7 @@ def _figures(run):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, kind in FAULTS.items() if _hooks(kind) & {"spoilt", "chosen", "before_step"}]
+    "name", [name for name, kind in FAULTS.items() if _hooks(kind) & {"rows", "chosen", "before_step"}]
 )
 def test_same_seed_gives_the_same_rows(name):
     kind = FAULTS[name]
@@ -173,7 +173,7 @@ def test_labels_are_spoilt_by_the_share_that_is_said():
     kind = FAULTS["noisy-positives"]
     world, setup, _ = _short(kind, "binary")
     split = split_of(world, 3)
-    noisy = kind.spoilt(split, setup.but(severity=0.5), np.random.default_rng(1))
+    noisy = kind.rows(split, setup.but(severity=0.5), np.random.default_rng(1))
     assert (noisy.y == 1).sum() == 2 * (split.y == 1).sum()
     assert np.array_equal(noisy.y[split.y == 1], split.y[split.y == 1])
     assert noisy.val_y is split.val_y

@@ -73,16 +73,18 @@ def test_easy_data_are_ranked_nearly_perfectly():
 def test_few_positives_are_left_to_validate_on():
     split = split_of(WORLDS["binary"], 0)
     kind = base.find("few-validation-positives")
-    counts = {int(kind.rows(split, np.random.default_rng(seed)).val_y.sum()) for seed in range(20)}
+    counts = {
+        int(kind.rows(split, base.Setup(), np.random.default_rng(seed)).val_y.sum()) for seed in range(20)
+    }
     assert counts == set(range(4, 10))
-    some = kind.rows(split, np.random.default_rng(0))
+    some = kind.rows(split, base.Setup(), np.random.default_rng(0))
     assert (some.val_y == 0).sum() == (split.val_y == 0).sum()
     assert some.outcome_y is split.outcome_y  # harm is told by all of them
 
 
 def test_the_rarest_class_is_missing_in_validation_alone():
     split = split_of(WORLDS["multiclass"], 0)
-    some = base.find("class-absent-in-validation").rows(split, np.random.default_rng(0))
+    some = base.find("class-absent-in-validation").rows(split, base.Setup(), np.random.default_rng(0))
     rarest = np.bincount(split.y).argmin()
     assert rarest not in some.val_y
     assert rarest in some.outcome_y

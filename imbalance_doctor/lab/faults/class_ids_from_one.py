@@ -17,7 +17,7 @@ class ClassIdsFromOne(Kind):
     of = "plain"
     tasks = ("multiclass",)
 
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         return replace(split, y=split.y + 1)
 
 

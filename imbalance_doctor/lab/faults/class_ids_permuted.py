@@ -17,7 +17,7 @@ class ClassIdsPermuted(Kind):
     of = "plain"
     tasks = ("multiclass", "multilabel")
 
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         if split.y.ndim > 1:
             return replace(split, y=np.roll(split.y, 1, axis=1))
         return replace(split, y=(split.y + 1) % (int(split.y.max()) + 1))

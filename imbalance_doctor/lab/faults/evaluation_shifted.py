@@ -24,7 +24,7 @@ class EvaluationShifted(Kind):
     def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
         return setup.but(severity=draw.whole(1, 20))
 
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         by = int(setup.severity)
         return replace(
             split, val_y=np.roll(split.val_y, by, axis=0), outcome_y=np.roll(split.outcome_y, by, axis=0)

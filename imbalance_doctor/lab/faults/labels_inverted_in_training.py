@@ -17,7 +17,7 @@ class LabelsInvertedInTraining(Kind):
     of = "plain"
     tasks = ("binary", "multilabel")
 
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         return replace(split, y=1 - split.y)
 
 

@@ -21,7 +21,7 @@ class LabelsShifted(Kind):
     def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
         return setup.but(severity=draw.whole(1, 50))
 
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         return replace(split, y=np.roll(split.y, int(setup.severity), axis=0))
 
 

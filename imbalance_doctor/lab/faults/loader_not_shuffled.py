@@ -16,7 +16,7 @@ class LoaderNotShuffled(Kind):
     causes = ("pool-without-positives", "no-valid-class", "few-live-positives")
     of = "smooth-ap-constant"
 
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         return _parts.positives_first(split)
 
     def chosen(self, rows: np.ndarray, step: int, training: Training) -> np.ndarray:

@@ -16,7 +16,7 @@ class LoaderSortedByLabel(Kind):
     causes = ("majority-collapse",)
     of = "plain"
 
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         return _parts.positives_first(split)
 
     def chosen(self, rows: np.ndarray, step: int, training: Training) -> np.ndarray:

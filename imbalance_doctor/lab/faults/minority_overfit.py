@@ -26,7 +26,7 @@ class MinorityOverfit(Kind):
     def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
         return setup.but(train_positives=draw.whole(6, 20), severity=draw.between(15.0, 40.0))
 
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         positives, negatives = np.flatnonzero(split.y == 1), np.flatnonzero(split.y == 0)
         kept = np.concatenate([positives, negatives[: round(setup.severity * len(positives))]])
         return replace(split, x=split.x[kept], y=split.y[kept])

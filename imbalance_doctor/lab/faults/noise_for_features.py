@@ -17,7 +17,7 @@ class NoiseForFeatures(Kind):
     of = "plain"
     tasks = ("binary", "multiclass", "multilabel")
 
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         return replace(
             split,
             x=split.x[draw.permutation(len(split.x))],

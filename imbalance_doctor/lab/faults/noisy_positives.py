@@ -23,7 +23,7 @@ class NoisyPositives(Kind):
     def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
         return setup.but(severity=draw.between(0.4, 0.85))
 
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         return _parts.mislabelled(split, setup.severity, draw)
 
 

@@ -19,7 +19,7 @@ class NoisyPositivesByFeature(Kind):
     def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
         return setup.but(severity=draw.between(0.4, 2.0))
 
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         flat = split.x.reshape(len(split.x), -1)
         negatives = np.flatnonzero(split.y == 0)
         wanted = min(int(setup.severity * (split.y == 1).sum()), len(negatives) // 4)

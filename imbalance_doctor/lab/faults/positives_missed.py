@@ -19,7 +19,7 @@ class PositivesMissed(Kind):
     def knobs(self, setup: Setup, world: World, draw: Draw) -> Setup:
         return setup.but(severity=draw.between(0.4, 0.9))
 
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         flat = split.x.reshape(len(split.x), -1)
         positives = np.flatnonzero(split.y == 1)
         place = flat[positives] @ draw.normal(size=flat.shape[1])

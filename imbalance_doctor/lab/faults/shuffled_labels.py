@@ -17,7 +17,7 @@ class ShuffledLabels(Kind):
     of = "plain"
     tasks = ("binary", "multiclass", "multilabel")
 
-    def spoilt(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         return replace(split, y=split.y[draw.permutation(len(split.y))])
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from imbalance_doctor.lab.base import Kind, Split
+from imbalance_doctor.lab.base import Kind, Setup, Split
 
 
 class ClassAbsentInValidation(Kind):
@@ -19,7 +19,7 @@ class ClassAbsentInValidation(Kind):
         "training does"
     )
 
-    def rows(self, split: Split, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         kept = split.val_y != np.bincount(split.y).argmin()
         return replace(split, val_x=split.val_x[kept], val_y=split.val_y[kept])
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from imbalance_doctor.lab.base import Kind, Split
+from imbalance_doctor.lab.base import Kind, Setup, Split
 
 
 class FewValidationPositives(Kind):
@@ -18,7 +18,7 @@ class FewValidationPositives(Kind):
         "rest on a handful of positives"
     )
 
-    def rows(self, split: Split, draw: np.random.Generator) -> Split:
+    def rows(self, split: Split, setup: Setup, draw: np.random.Generator) -> Split:
         positives, negatives = np.flatnonzero(split.val_y == 1), np.flatnonzero(split.val_y == 0)
         few = draw.permutation(positives)[: int(draw.integers(4, 10))]
         kept = np.sort(np.concatenate([few, negatives]))
