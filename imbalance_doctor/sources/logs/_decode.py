@@ -13,13 +13,16 @@ from imbalance_doctor.errors import InputError
 from imbalance_doctor.sources.logs.base import LogFile
 
 __all__ = [
+    "CUT",
     "FULL",
     "LONGEST_LINE",
     "Lines",
+    "cut_short",
     "encoding_of",
     "head_text",
     "lines_after",
     "numbered_lines",
+    "older_encoding",
     "whole_bytes",
     "whole_text",
 ]
@@ -30,13 +33,21 @@ LONGEST_LINE = 2**22
 FULL = 20_000
 """Lines of one shape of which all are read."""
 
+CUT = "the last line is cut short: its last number was left out"
+"""The note on a log that `cut_short` was true of."""
+
 _MIB = 2**20
 _DIGITS = b"0123456789.+-eE"
 _LONGEST_SHAPE = 4_096
 _MOST_SHAPES = 2_000
-_BY_BYTES = frozenset(("utf-8", "utf-8-sig", "gb18030"))
+_BY_BYTES = frozenset(("utf-8", "utf-8-sig", "gb18030", "cp932", "euc_jp"))
 _LONE_RETURN = re.compile(rb"\r(?![\r\n])(?!\Z)")
 _MOSTLY_NUL = 0.3
+_MOSTLY_USUAL = 0.8
+_GB2312_USUAL = frozenset((*range(0xA1, 0xA4), *range(0xB0, 0xD8)))  # punctuation; the first level of hanzi
+_BARS = frozenset(map(chr, range(0x2500, 0x25A0)))
+_KANA = frozenset(map(chr, range(0x3041, 0x30FD)))
+_JIS_USUAL = frozenset((0x81, *range(0x88, 0x98)))  # the same of Shift-JIS
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -60,13 +71,47 @@ def encoding_of(head: bytes) -> str:
         return "utf-16-le"
     if head[::2].count(0) / half > _MOSTLY_NUL:
         return "utf-16-be"
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            codecs.getincrementaldecoder(encoding)().decode(head)
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    return "utf-8"
+    return "utf-8" if _decoded(head, "utf-8") is not None else older_encoding(head) or "utf-8"
+
+
+def older_encoding(data: bytes) -> str:
+    """Tell the encoding of Chinese or Japanese text that is no Unicode; empty where that is not certain.
+
+    Nearly any bytes can be read as either, but only in the right one they become characters in daily use.
+
+    >>> older_encoding("検証の損失は".encode("cp932")), older_encoding("验证损失".encode("gb18030"))
+    ('cp932', 'gb18030')
+    >>> older_encoding("Präzision".encode("latin-1"))
+    ''
+    """
+    usual = {encoding: _usual(data, encoding) for encoding in ("gb18030", "cp932", "euc_jp")}
+    best = max(usual, key=usual.__getitem__)
+    return best if usual[best] >= _MOSTLY_USUAL else ""
+
+
+def _usual(data: bytes, encoding: str) -> float:
+    """Return the share of characters beyond ASCII that are in daily use in the language of an encoding."""
+    text = [c for c in _decoded(data, encoding) or "" if c > "\x7f"]
+    if encoding == "gb18030":
+        usual = sum(_lead(c, "gb2312") in _GB2312_USUAL or c in _BARS for c in text)
+    elif encoding == "euc_jp" and not any(c in _KANA for c in text):
+        usual = 0  # it has its kanji where GB 2312 has hanzi
+    else:
+        usual = sum(_lead(c, "shift_jis") in _JIS_USUAL or c in _KANA for c in text)
+    return usual / max(len(text), 1)
+
+
+def _lead(character: str, encoding: str) -> int:
+    """Return the first byte of a character; 0 where the encoding does not have it."""
+    return (character.encode(encoding, errors="ignore") or b"\0")[0]
+
+
+def _decoded(data: bytes, encoding: str) -> str | None:
+    """Return text whose last character may be cut; None for what is none."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(data)
+    except UnicodeDecodeError:
+        return None
 
 
 def head_text(file: LogFile) -> str:
@@ -125,20 +170,24 @@ class Lines:
         Of the line yielded last, from 1.
     skipped
         Lines left out so far.
+    ended
+        Whether the line yielded last has its end: a writer that was stopped leaves a last one without.
     """
 
     def __init__(self, file: LogFile, separator: str = "") -> None:
         self._separator = separator.encode()
         self.number = 0
         self.skipped = 0
+        self.ended = True
         self._file = file
         self._encoding = encoding_of(file.head)
         self._seen: dict[bytes, int] = {}
 
     def __iter__(self) -> Iterator[str]:
-        if self._encoding in _BY_BYTES and not _LONE_RETURN.search(self._file.head):
-            return self._some()
-        return self._all()
+        by_bytes = self._encoding in _BY_BYTES and not _LONE_RETURN.search(self._file.head)
+        for line in self._some() if by_bytes else self._all():
+            self.ended = line.endswith("\n")
+            yield line
 
     def _all(self) -> Iterator[str]:
         for line in lines_after(self._file, 0):
@@ -183,6 +232,17 @@ class Lines:
             self.skipped += number - self.number - 1
             self.number = number
             yield last.decode(encoding, errors="replace")
+
+
+def cut_short(last: str, before: str) -> bool:
+    """Tell whether the number that ends a log was cut, by how the one before it in its place is written.
+
+    >>> cut_short("0.3", "0.345"), cut_short("9.871", "10.325"), cut_short("1.5", "1.5e-05")
+    (True, False, True)
+    """
+    mine, theirs = (text.strip().lower().partition("e") for text in (last, before))
+    decimals = len(mine[0].partition(".")[2]) < len(theirs[0].partition(".")[2])
+    return decimals or len(mine[2]) < len(theirs[2])
 
 
 def whole_bytes(file: LogFile, limit: int, what: str) -> bytes:

@@ -330,7 +330,7 @@ class Line:
 def number(text: str) -> float:
     """Return the number a token spells; NaN for ``N/A``."""
     cleaned = text.replace(",", "").lower()
-    return float("nan") if cleaned == "n/a" else float(cleaned)
+    return float("nan") if cleaned.lstrip("+-") == "n/a" else float(cleaned)
 
 
 def is_metric(key: str) -> bool:

@@ -571,9 +571,16 @@ def _read_with(
         templates=tuple(parsed.templates),
         unread=parsed.unread,
         instead=parsed.instead or assembled.instead,
-        notes=(*parsed.notes, *assembled.notes),
+        notes=(*parsed.notes, *assembled.notes, *_lost(file)),
     )
     return reading, assembled.thin, parsed.crash
+
+
+def _lost(file: LogFile) -> list[str]:
+    """Say that the encoding of a text is not certain; its last character may merely be cut."""
+    if "\ufffd" not in file.text[:-1] or "\ufffd".encode() in file.head or file.head.startswith(_PICKLE):
+        return []
+    return ["its encoding is not certain: what is not ASCII was not read; write logs as UTF-8"]
 
 
 # ---- folders

@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
-from imbalance_doctor.sources.logs._decode import Lines, head_text, numbered_lines
+from imbalance_doctor.sources.logs._decode import CUT, Lines, cut_short, head_text, numbered_lines
 from imbalance_doctor.sources.logs._rows import (
     Clock,
     Rows,
@@ -284,19 +284,27 @@ def _records(file: LogFile, layout: _Layout, parsed: Parsed) -> Iterator[Record]
     made = {
         "yolo": _yolo_rows, "wandb": _wandb_rows, "board": _board_rows, "transposed": _transposed_rows,
     }[layout.shape]  # fmt: skip
-    yield from rows.records(made(file, layout))
+    yield from rows.records(made(file, layout, parsed))
     if rows.count:
         sample = ", ".join(layout.header)[:_LONGEST_SAMPLE]
         parsed.templates = [Template(sample=sample, count=rows.count, keys=tuple(rows.keys))]
 
 
-def _split(lines: Lines, layout: _Layout) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows below the header with the line each ends in; a row that cannot be parsed comes empty."""
+def _split(lines: Lines, layout: _Layout, parsed: Parsed) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows below the header with the line each ends in; a row that cannot be parsed comes empty.
+
+    So does the last number of a file that ends within it.
+    """
     below = itertools.islice(lines, layout.first + 1, None)
     reader = csv.reader(below, delimiter=layout.separator, skipinitialspace=True)
+    before: list[str] = []
     while True:
         try:
             for row in reader:
+                if not lines.ended and len(row) == len(before) > 0 and cut_short(row[-1], before[-1]):
+                    row[-1] = ""
+                    parsed.notes.append(CUT)
+                before = row
                 yield lines.number, row
         except csv.Error:
             yield lines.number, []
@@ -304,33 +312,35 @@ def _split(lines: Lines, layout: _Layout) -> Iterator[tuple[int, list[str]]]:
         return
 
 
-def _yolo_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[str, str]]]:
+def _yolo_rows(file: LogFile, layout: _Layout, _: Parsed) -> Iterator[tuple[int, Mapping[str, str]]]:
     for line, text in numbered_lines(file):
         yield line, dict(zip(layout.header, text.split(), strict=False))
 
 
-def _wandb_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[str, str]]]:
+def _wandb_rows(file: LogFile, layout: _Layout, parsed: Parsed) -> Iterator[tuple[int, Mapping[str, str]]]:
     columns = [(i, found) for i, name in enumerate(layout.header) if (found := _WANDB.fullmatch(name))]
     kept = [(i, found["run"], found["key"]) for i, found in columns if not found["bound"]]
-    for line, row in _split(Lines(file, layout.separator), layout):
+    for line, row in _split(Lines(file, layout.separator), layout, parsed):
         for i, run, key in kept:
             if i < len(row) and row[i].strip():
                 yield line, {layout.header[0]: row[0], "run": run, key: row[i]}
 
 
-def _board_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[str, str]]]:
+def _board_rows(file: LogFile, layout: _Layout, parsed: Parsed) -> Iterator[tuple[int, Mapping[str, str]]]:
     run, _, tag = Path(file.name).stem.rpartition("-tag-")
     phase = next((word for word in re.split(r"[-_/]", run) if phase_of(word)), "")
     columns = [normal(name) for name in layout.header]
-    for line, row in _split(Lines(file, layout.separator), layout):
+    for line, row in _split(Lines(file, layout.separator), layout, parsed):
         named = dict(zip(columns, row, strict=False))
         if "value" in named and number(named["value"]) is not None:
             yield line, {"step": named["step"], "split": phase, tag: named["value"]}
 
 
-def _transposed_rows(file: LogFile, layout: _Layout) -> Iterator[tuple[int, Mapping[str, str | int]]]:
+def _transposed_rows(
+    file: LogFile, layout: _Layout, parsed: Parsed
+) -> Iterator[tuple[int, Mapping[str, str | int]]]:
     columns: dict[str, list[str]] = {}
-    for _, row in _split(Lines(file, layout.separator), layout):
+    for _, row in _split(Lines(file, layout.separator), layout, parsed):
         if row and row[0].strip() in layout.header and len(columns) < _MOST_TRANSPOSED:
             columns[row[0].strip()] = row[1:]
     for i in range(max(map(len, columns.values()), default=0)):
@@ -383,7 +393,7 @@ class _Plain:
     def records(self) -> Iterator[Record]:
         """Yield a record for every row that measures anything."""
         held: tuple[int, list[str]] | None = None
-        for line, row in _split(self._lines, self._layout):
+        for line, row in _split(self._lines, self._layout, self._parsed):
             if held is not None:
                 record = self._row(*held, ends=False)
                 held = None

@@ -8,6 +8,7 @@ look-up and the conversion of its numbers.
 from __future__ import annotations
 
 import codecs
+import itertools
 import re
 import time
 from bisect import bisect_left, bisect_right
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.evidence import Phase
 from imbalance_doctor.sources.logs import _text_grammar as grammar
+from imbalance_doctor.sources.logs._decode import CUT, cut_short, encoding_of, older_encoding
 from imbalance_doctor.sources.logs._text_hints import ClassCounts, find_crash, find_hints
 from imbalance_doctor.sources.logs._text_table import Row, Table, is_numeric_row, read_header, unfinished
 from imbalance_doctor.sources.logs.base import LogFile, LogReader, Options, Parsed, Record, Template
@@ -47,6 +49,8 @@ _SURVIVED = 3  # records after an exception that show the run went on
 # what differs between lines of one shape: digits, signs, padding and how full a bar is
 _DROP = b"0123456789.+-eE #\t" + "█▏▎▍▌▋▊▉━╸╺─".encode()
 _TOKEN = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_IN_NUMBER = re.compile(r"\.?(?:[eE][-+]?)?")
+_BLANK_OR_END = re.compile(r"\s|\Z")
 _BAR_COUNT = re.compile(rb"%\|[^|]{0,400}\|\s*([\d.]+)[kMG]?/([\d.]+)")
 _STEP_BAR = re.compile(
     rb"^[^\w\[]{0,40}(?:\x1b?\[[0-9;]*m|\s){0,40}(\d{1,18})/(\d{1,18})(?:\x1b?\[[0-9;]*m|\s){0,20}"
@@ -104,6 +108,7 @@ def _records(file: LogFile, follower: TextFollower, parsed: Parsed) -> Iterator[
     parsed.hints = follower.hints
     parsed.crash = follower.crash
     parsed.unread = follower.unread
+    parsed.notes += [CUT] if follower.cut else []
 
 
 @dataclass(slots=True)
@@ -222,6 +227,8 @@ class TextFollower:
     ----------
     hints, crash, unread
         As in `base.Parsed`, up to the line read last.
+    cut
+        Whether the log ends within a number, which was left out.
 
     Examples
     --------
@@ -236,6 +243,7 @@ class TextFollower:
         self.hints: dict[str, float] = {}
         self.crash = ""
         self.unread = 0
+        self.cut = False
         self._patterns = [_compile(pattern) for pattern in options.patterns]
         self._decoder: codecs.IncrementalDecoder | None = None
         self._started = False
@@ -291,7 +299,7 @@ class TextFollower:
     def close(self) -> list[Record]:
         """Take the last line, complete or not; return the records still held back."""
         if self._tail.strip():
-            self._read([self._tail], redraws=True)
+            self._read([self._whole(self._tail)], redraws=True)
             self._tail = b""
         held = [(number, line, shape) for shape in self._known.values() for line, number in shape.held]
         for number, line, shape in sorted(held, key=lambda item: item[0]):
@@ -319,6 +327,25 @@ class TextFollower:
         ]
         return sorted(found, key=lambda t: -t.count)
 
+    def _whole(self, line: bytes) -> bytes:
+        """Return a last line that has no end, without its last number where that is cut.
+
+        Whether it is shows in a line before it that begins alike.
+        """
+        text = grammar.strip_colours(_text(line))
+        numbers = list(_TOKEN.finditer(text))
+        if not numbers or not _IN_NUMBER.fullmatch(text, numbers[-1].end()):
+            return line
+        begin = numbers[-1].start()
+        beginning = _skeleton(text[:begin].lstrip())
+        for seen in self._templates.values():
+            same = list(itertools.islice(_TOKEN.finditer(seen.sample), len(numbers)))
+            if len(same) == len(numbers) and _skeleton(seen.sample[: same[-1].start()]) == beginning:
+                goes_on = not _BLANK_OR_END.match(seen.sample, same[-1].end())
+                self.cut = goes_on or cut_short(text[begin:], same[-1][0])
+                break
+        return text[:begin].encode() if self.cut else line
+
     def _taken(self) -> list[Record]:
         out, self._out = self._out, []
         return out
@@ -327,7 +354,7 @@ class TextFollower:
         """Return the data as UTF-8 or whatever else keeps ASCII as it is."""
         if not self._started and data:
             self._started = True
-            encoding = _wide_encoding(data)
+            encoding = _wide_encoding(data) or _older(data)
             if encoding:
                 self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
             elif data.startswith(codecs.BOM_UTF8):
@@ -851,14 +878,21 @@ def _wide_encoding(data: bytes) -> str:
     return ""
 
 
+def _skeleton(text: str) -> bytes:
+    return text.encode().translate(None, _DROP)
+
+
+def _older(data: bytes) -> str:
+    """Return the encoding of text that is no Unicode, or an empty string."""
+    encoding = encoding_of(data)
+    return "" if encoding.startswith("utf") else encoding
+
+
 def _text(line: bytes) -> str:
     try:
         return line.decode()
     except UnicodeDecodeError:
-        try:
-            return line.decode("gb18030")
-        except UnicodeDecodeError:
-            return line.decode("utf-8", errors="replace")
+        return line.decode(older_encoding(line) or "utf-8", errors="replace")
 
 
 def _without_prefix(text: str) -> str:

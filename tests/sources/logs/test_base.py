@@ -167,6 +167,22 @@ def test_the_encoding_is_told_from_the_bytes(encode, content, tmp_path):
     assert len(reading.runs[0].get("loss", "val")) == 8
 
 
+@pytest.mark.parametrize(
+    ("first", "certain"),
+    [
+        ("学習を開始します\n".encode("cp932"), True),
+        ("训练开始\n".encode("gb18030"), True),
+        ("Größe der Präzision\n".encode("latin-1"), False),
+        ("обучение\n".encode("cp1251"), False),
+        ("broken \ufffd\n".encode(), True),
+    ],
+    ids=["Shift-JIS", "GB 18030", "Latin-1", "Windows-1251", "replaced before"],
+)
+def test_an_encoding_that_is_not_certain_is_said(first, certain, tmp_path):
+    (tmp_path / "run.log").write_bytes(first + CONSOLE.encode())
+    assert any("encoding" in note for note in one(tmp_path / "run.log").notes) != certain
+
+
 # ---- what is no log
 
 NO_LOGS = {

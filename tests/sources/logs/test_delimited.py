@@ -37,14 +37,21 @@ def test_keras_csv_logger(tmp_path):
     assert template.sample == "0,0.5,0.7,0.4,0.8"
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "cp932"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r\r\n", "\r"])
 def test_encodings_and_line_ends(tmp_path, encoding, end):
     text = KERAS.replace("\r\n", end)
-    if encoding == "gb18030":
+    if encoding in {"gb18030", "cp932"}:
         text = text.replace("accuracy", "精度_acc")
     parsed = t.parse(Delimited, tmp_path, text.encode(encoding))
     assert t.rows(parsed, "loss") == [(None, 0, 0.7), (None, 1, 0.6), (None, 2, 0.5)]
+
+
+def test_a_number_that_the_end_of_the_table_cuts_is_no_value(tmp_path):
+    for last, value in (("0.9", 0.9), ("0.", None), ("0", None), ("1.7\n", 1.7), ("2\n", 2)):
+        parsed = t.parse(Delimited, tmp_path, KERAS + "3,0.8,0.4,0.6," + last)
+        assert [r.values.get("val_loss") for r in parsed.records][3:] == [value]
+        assert len(parsed.notes) == (value is None)
 
 
 def test_lightning_rows_are_sparse(tmp_path):

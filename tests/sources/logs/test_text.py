@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imbalance_doctor.errors import InputError
@@ -462,10 +462,43 @@ def test_encodings():
     ):
         assert [r.values["Val Loss"] for r in read(data)] == [0.5, 0.25]
     assert [r.values["验证损失"] for r in read("轮次: 3 验证损失: 0.5\n".encode("gb18030"))] == [0.5]
+    for encoding in ("cp932", "euc_jp"):
+        japanese = "エポック 3 検証損失: 0.5\n".encode(encoding)
+        for data in (japanese, b"starting\n" * 40_000 + japanese):
+            assert [r.values["検証損失"] for r in read(data)] == [0.5]
     assert [
         r.values["loss"] for r in read(b"\xff\xfe\xfa bad bytes\nepoch 1 loss \xff 0.5\nepoch 2 loss 0.25\n")
     ][-1:] == []
     assert [r.values["loss"] for r in read(b"bad \xff\xfe bytes\nepoch 2 loss 0.25\n")] == [0.25]
+
+
+CUT_LOG = "epoch 1 loss 0.512 lr 1.5e-05 val_ap 0.345\nepoch 2 loss 0.498 lr 1.4e-05 val_ap 0.361\n"
+CUT_LAST = "epoch 3 loss 0.471 lr 1.3e-05 val_ap 0.372"
+
+
+@pytest.mark.parametrize("end", range(len("epoch 3"), len(CUT_LAST)))
+def test_a_number_that_the_end_of_the_log_cuts_is_no_value(end):
+    records, follower = follow(CUT_LOG + CUT_LAST[:end])
+    whole = {"loss": 0.471, "lr": 1.3e-05}
+    last = [dict(r.values) for r in records if r.epoch == 3]
+    assert all(values.items() <= whole.items() for values in last)
+    if end > CUT_LAST.index(" lr"):
+        assert last[-1]["loss"] == 0.471
+    if CUT_LAST[end - 1] == ".":
+        assert follower.cut
+
+
+@pytest.mark.parametrize("last", [CUT_LAST, CUT_LAST + "\n", CUT_LAST.replace("0.372", "0.3\n")])
+def test_a_last_number_that_is_whole_is_a_value(last):
+    records, follower = follow(CUT_LOG + last)
+    assert records[-1].values["val_ap"] in {0.372, 0.3}
+    assert not follower.cut
+
+
+def test_a_number_whose_unit_is_cut_off_is_no_value():
+    records, follower = follow("epoch 1 acc 91.5%\nepoch 2 acc 92.5")
+    assert [dict(r.values) for r in records if r.values] == [{"acc": 0.915}]
+    assert follower.cut
 
 
 def test_patterns_come_first():
@@ -601,6 +634,7 @@ SOUP = st.lists(st.one_of(PIECES, WORDS), max_size=60).map("".join)
 
 
 @settings(max_examples=300, deadline=None)
+@example(b"_:+N/A")
 @given(
     st.one_of(
         st.binary(max_size=400),
