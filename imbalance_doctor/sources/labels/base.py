@@ -8,6 +8,7 @@ class, the positive class) is settled at the end.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import glob
 import importlib
@@ -114,11 +115,14 @@ class Format(ABC):
         Lower case, with the dot.
     rank
         Order in which readers look at the content of a file without a known suffix; text comes last.
+    made
+        How such a file begins and what writes one: the hint where a file is something else.
     """
 
     title: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
     rank: ClassVar[int] = 0
+    made: ClassVar[str] = ""
 
     @staticmethod
     @abstractmethod
@@ -248,6 +252,15 @@ def read_labels(
 def is_textual(head: bytes) -> bool:
     """Tell whether a file that begins with `head` can be text, of whatever encoding."""
     return b"\0" not in head
+
+
+def _is_plain(head: bytes) -> bool:
+    """Tell whether a file begins with UTF-8 text, whose last character may be cut, and with nothing else."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return all(character.isprintable() or character.isspace() for character in text)
 
 
 @contextlib.contextmanager
@@ -390,8 +403,10 @@ def choose_reader(file: LabelFile, known: Mapping[str, type[_F]], noun: str) -> 
     ):
         return by_suffix
     if by_suffix is not None:
-        got = recognised.title if recognised is not None else "other binary data"
-        hint = f"rename it to {recognised.suffixes[0]}" if recognised is not None else ""
+        if recognised is None or (textual and not _is_plain(file.head)):
+            got, hint = "other binary data", by_suffix.made
+        else:
+            got, hint = recognised.title, f"rename it to {recognised.suffixes[0]}"
         raise InputError(f"expected {by_suffix.title}, but got {got}", where=file.name, hint=hint)
     if recognised is None:
         suffixes = " ".join(sorted(s for r in known.values() for s in r.suffixes))

@@ -21,6 +21,7 @@ class Npy(Reader):
 
     title = "a NumPy array (.npy)"
     suffixes = (".npy",)
+    made = r"one begins with \x93NUMPY; numpy.save(path, y) writes it"
 
     @staticmethod
     def recognises(head: bytes) -> bool:

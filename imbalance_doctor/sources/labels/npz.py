@@ -17,6 +17,7 @@ class Npz(Reader):
 
     title = "a NumPy archive (.npz)"
     suffixes = (".npz",)
+    made = "one begins with PK; numpy.savez(path, y=y) writes it"
     takes = frozenset({"key"})
 
     @staticmethod

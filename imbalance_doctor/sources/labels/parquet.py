@@ -32,6 +32,7 @@ class Parquet(Reader):
 
     title = "a Parquet file"
     suffixes = (".parquet", ".pq")
+    made = "one begins with PAR1; pandas' to_parquet writes it"
     takes = frozenset({"column"})
 
     @staticmethod

@@ -39,6 +39,7 @@ class TorchFile(Reader):
 
     title = "a torch file (.pt)"
     suffixes = (".pt", ".pth")
+    made = "one begins with PK; torch.save(y, path) writes it"
     takes = frozenset({"key"})
 
     @staticmethod

@@ -23,6 +23,7 @@ class Npy(Reader):
 
     title = LabelNpy.title
     suffixes = LabelNpy.suffixes
+    made = r"one begins with \x93NUMPY; numpy.save(path, scores) writes it"
 
     @staticmethod
     def recognises(head: bytes) -> bool:

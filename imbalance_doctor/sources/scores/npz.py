@@ -24,6 +24,7 @@ class Npz(Reader):
 
     title = LabelNpz.title
     suffixes = LabelNpz.suffixes
+    made = "one begins with PK; numpy.savez(path, scores=scores, targets=targets) writes it"
 
     @staticmethod
     def recognises(head: bytes) -> bool:

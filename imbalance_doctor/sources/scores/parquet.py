@@ -22,6 +22,7 @@ class Parquet(Reader):
 
     title = LabelParquet.title
     suffixes = LabelParquet.suffixes
+    made = LabelParquet.made
 
     @staticmethod
     def recognises(head: bytes) -> bool:

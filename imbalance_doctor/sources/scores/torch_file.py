@@ -18,6 +18,7 @@ class TorchFile(Reader):
 
     title = LabelTorchFile.title
     suffixes = LabelTorchFile.suffixes
+    made = "one begins with PK; torch.save({'scores': scores, 'targets': targets}, path) writes it"
 
     @staticmethod
     def recognises(head: bytes) -> bool:

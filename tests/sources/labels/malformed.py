@@ -123,6 +123,7 @@ Y = np.array([0, 1, 0, 0, 1])
 GOOD = npy(Y)
 FLOATS = np.array([0.0, 1.0, 0.0, np.nan, np.inf])
 DEEP = b"[" * 100_000
+RANDOM = bytes([7, 255, 19, 200, 131, 10, 65, 250, 144])
 BOMB = b"a: &a [1, 1]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: [*c, *c]\n"
 OVERLAPPING = {"dtype": "I64", "shape": [3], "data_offsets": [0, 16]}
 
@@ -134,7 +135,11 @@ _CASES = [
     Case("npy data cut", "y.npy", GOOD[:-3], "truncated"),
     Case("npy no data", "y.npy", GOOD[:128], "truncated"),
     Case("npy data left over", "y.npy", GOOD + b"more", "expected 40 bytes"),
-    Case("npy of text", "y.npy", b"0\n1\n0\n", "expected a NumPy array"),
+    Case("npy of text", "y.npy", b"0\n1\n0\n", "rename it to .txt"),
+    Case("npy of random bytes", "y.npy", RANDOM, r"begins with \x93NUMPY; numpy.save(path, y) writes it"),
+    Case("npz of random bytes", "y.npz", RANDOM, "numpy.savez"),
+    Case("npy of random bytes and NUL", "y.npy", RANDOM + bytes(3), "numpy.save"),
+    Case("npy of control characters", "y.npy", b"\x01\x02\x03", "numpy.save"),
     Case("npy is a zip", "y.npy", npz(y=Y), "rename it to .npz"),
     Case("npy is gzip", "y.npy", gzip.compress(GOOD), "decompress"),
     Case("npy is a pickle", "y.npy", b"\x80\x04\x95" + bytes(20), "pickle"),

@@ -376,6 +376,8 @@ _OTHERS = [
     Case("pt one tensor", "run.pt", labels.pickled_torch(labels.tensor_pickle()), "dict of tensors"),
     Case("pt list", "run.pt", labels.pickled_torch(b"]K\x01a."), "another value"),
     Case("pt pickle cut", "run.pt", labels.pickled_torch(labels.tensor_pickle()[:60]), "damaged"),
+    Case("npy of random bytes", "run.npy", bytes([7, 255, 19, 200, 131, 10, 65]), "numpy.save(path, scores)"),
+    Case("pt of random bytes", "run.pt", bytes([7, 255, 19, 200, 131, 10, 65]), "torch.save({'scores'"),
     Case("pt is an npz", "run.pt", npz(**GOOD), "rename it to .npz"),
     Case("pt cut", "run.pt", labels.pickled_torch(labels.tensor_pickle())[:-40], "zip"),
     Case("pt a model", "run.pt", torch_file({"model": {"weight": 1}, "epoch": 3}), "found: none"),
