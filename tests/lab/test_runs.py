@@ -12,10 +12,9 @@ from sklearn import metrics as sk
 
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.lab import metrics
-from imbalance_doctor.lab.base import Draw, faults, healthy, setup_of
+from imbalance_doctor.lab.base import Draw
 from imbalance_doctor.lab.runs import Job, Labelled, make, make_all, paired_error, read_labels, severity_of
-from imbalance_doctor.lab.training import Run, train
-from imbalance_doctor.lab.worlds import MADE_UP, read_worlds, world_named
+from imbalance_doctor.lab.training import Run
 from imbalance_doctor.sources.logs import read_logs
 from imbalance_doctor.sources.scores import read_scores
 
@@ -169,55 +168,3 @@ def test_a_folder_without_runs_and_a_broken_label_are_told(tmp_path):
     (tmp_path / "labels" / "x.json").write_text(json.dumps(dict.fromkeys(Labelled.__dataclass_fields__, 0)))
     with pytest.raises(InputError, match=r"x\.json"):
         list(read_labels(tmp_path))
-
-
-@pytest.mark.parametrize("name", MADE_UP)
-def test_worlds_that_are_made_up_follow_their_seed(name):
-    one, same, other = world_named(name, 1), world_named(name, 1), world_named(name, 2)
-    assert np.array_equal(one.features, same.features)
-    assert not np.array_equal(one.labels, other.labels)
-    assert one.features.dtype == np.float32
-    assert 0 < one.prevalence < 0.5
-    assert len(one) == len(one.features)
-
-
-@pytest.mark.parametrize("name", ["many-classes", "many-labels", "sequences"])
-def test_every_kind_trains_on_every_world_of_its_tasks(name):
-    given = world_named(name, 0)
-    for kind in (*faults().values(), *healthy().values()):
-        if given.task in kind.tasks:
-            world, setup, _ = setup_of(kind, given, 0, held_out=True)
-            run = train(kind, setup.but(steps=6, every=3), world, 0)
-            assert len(run.rows) == 2, kind.id
-            assert all(0 <= outcome <= 1 for outcome in run.outcomes), kind.id
-
-
-@pytest.mark.parametrize(
-    ("arrays", "told"),
-    [
-        ({"X": np.zeros((4, 2))}, "X and y"),
-        ({"X": np.zeros((4, 2)), "y": np.zeros(3)}, "y \\[N\\]"),
-        ({"X": np.zeros(4), "y": np.zeros(4)}, "y \\[N\\]"),
-        ({"X": np.zeros((4, 2)), "y": np.array([0, 1, 2, 0])}, "0 and 1"),
-        ({"X": np.zeros((4, 2)), "y": np.zeros(4)}, "both classes"),
-        ({"X": np.full((4, 2), np.nan), "y": np.array([0, 1, 0, 1])}, "finite"),
-        ({"X": np.array([["a", "b"]] * 4), "y": np.array([0, 1, 0, 1])}, "finite"),
-        ({"X": np.array([[{}, {}]] * 4), "y": np.zeros(4)}, "X and y"),
-    ],
-)
-def test_a_file_that_is_no_data_set_is_told(tmp_path, arrays, told):
-    np.savez(tmp_path / "bad.npz", **arrays)
-    with pytest.raises(InputError, match=told):
-        list(read_worlds(tmp_path))
-
-
-def test_a_folder_or_a_name_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"expected \.npz files"):
-        list(read_worlds(tmp_path))
-    (tmp_path / "x.npz").write_bytes(b"no zip")
-    with pytest.raises(InputError, match=r"x\.npz"):
-        list(read_worlds(tmp_path))
-    with pytest.raises(InputError, match="there are x"):
-        list(read_worlds(tmp_path, ["unheard-of"]))
-    with pytest.raises(InputError, match="did you mean 'clouds'"):
-        world_named("cloud", 0)
