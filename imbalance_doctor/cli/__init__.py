@@ -16,7 +16,7 @@ import typer
 
 from imbalance_doctor import __version__
 from imbalance_doctor.cli import lab
-from imbalance_doctor.cli._options import options
+from imbalance_doctor.cli._options import FACTS, REPORTS, options
 from imbalance_doctor.cli._output import page, progress_bar, write
 from imbalance_doctor.errors import DoctorError, InputError
 
@@ -72,7 +72,7 @@ Examples:
 
 
 @app.command(epilog=_RECOMMEND_EXAMPLES)
-@options("inputs", "output", "policy", "rulebook", "plan")
+@options("inputs", "output", "policy", "rulebook", "plan", formats=REPORTS)
 def recommend(
     inputs: SimpleNamespace,
     plan: SimpleNamespace,
@@ -133,7 +133,7 @@ Examples:
 
 
 @app.command(epilog=_CHECK_EXAMPLES)
-@options("inputs", "output", "policy", "rulebook", "plan")
+@options("inputs", "output", "policy", "rulebook", "plan", formats=REPORTS)
 def check(
     inputs: SimpleNamespace,
     plan: SimpleNamespace,
@@ -177,7 +177,7 @@ Examples:
 
 
 @app.command(epilog=_DIAGNOSE_EXAMPLES)
-@options("inputs", "reading", "output", "policy", "rulebook", "plan")
+@options("inputs", "reading", "output", "policy", "rulebook", "plan", formats=REPORTS)
 def diagnose(
     inputs: SimpleNamespace,
     reading: SimpleNamespace,
@@ -275,7 +275,7 @@ def _follow(paths: Sequence[str], look: Callable[[], Diagnosis], interval: float
     "    imbalance-doctor facts --log run.log\n\n"
     "    imbalance-doctor facts --scores run.npz --scores-are logits --format prometheus\n"
 )
-@options("inputs", "output", "plan")
+@options("inputs", "output", "plan", formats=FACTS)
 def facts(
     inputs: SimpleNamespace,
     plan: SimpleNamespace,
@@ -335,7 +335,7 @@ Examples:
 
 
 @app.command(epilog=_REPLAY_EXAMPLES)
-@options("inputs", "output", "policy", "rulebook", "plan")
+@options("inputs", "output", "policy", "rulebook", "plan", formats=REPORTS)
 def replay(
     inputs: SimpleNamespace,
     plan: SimpleNamespace,
@@ -374,11 +374,9 @@ def replay(
     from imbalance_doctor.replay.remedy import Trial, check_remedy, suggested
     from imbalance_doctor.replay.settings import IMPLEMENTATIONS, SETTINGS, ReplaySettings
     from imbalance_doctor.replay.sweep import Point, axis, figures, points
-    from imbalance_doctor.report.base import renderer
     from imbalance_doctor.report.replay import render
 
     config, book = _setting(policy, rulebook)
-    renderer(output.format)  # a wrong name is told before the work
     plan.implementation = IMPLEMENTATIONS.get(plan.implementation, plan.implementation)
     beside = [p for p in paths or () if sweep and p.partition("=")[0].replace("-", "_") in SETTINGS]
     inputs.scores = [*(inputs.scores or ()), *(p for p in paths or () if p not in beside)]

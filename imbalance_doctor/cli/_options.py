@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
 
 import typer
 
+from imbalance_doctor.errors import InputError, did_you_mean
 from imbalance_doctor.evidence import PLAN_FIELDS
 
-__all__ = ["options"]
+__all__ = ["FACTS", "PAGES", "REPORTS", "options"]
 
-FORMATS = "text, json, markdown, html, github, sarif, junit"
+PAGES = ("text", "json", "markdown")
+FACTS = (*PAGES, "prometheus")
+REPORTS = (*PAGES, "html", "github", "sarif", "junit")
+"""Formats of what a command prints."""
 
 
 def _option(*names: str, panel: str, **settings: Any) -> Any:
@@ -151,7 +155,6 @@ _RULES: dict[str, tuple[Any, Any, Any]] = {
     ),
 }
 _OUTPUT: dict[str, tuple[Any, Any, Any]] = {
-    "format": (str, "text", _option("--format", "-f", panel="Output", metavar="FORMAT", help=f"{FORMATS}.")),
     "output": (
         Path | None,
         None,
@@ -224,11 +227,22 @@ def _plan_options() -> dict[str, tuple[Any, Any, Any]]:
 _GROUPS = {"inputs": _INPUT, "reading": _READING, "rulebook": _RULES, "output": _OUTPUT, "policy": _POLICY}
 
 
-def options(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of `groups`; it receives each group as one namespace."""
+def _format(formats: Sequence[str]) -> Any:
+    return _option("--format", "-f", panel="Output", metavar="FORMAT", help=f"{', '.join(formats)}.")
+
+
+def options(
+    *groups: str, formats: Sequence[str] = PAGES
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of `groups`; it receives each group as one namespace.
+
+    The output can be in one of `formats`; another one is refused before the command does anything.
+    """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         tables = {g: _plan_options() if g == "plan" else _GROUPS[g] for g in groups}
+        if "output" in tables:
+            tables["output"] = {"format": (str, "text", _format(formats)), **tables["output"]}
         own = [
             p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name not in groups
         ]
@@ -243,6 +257,12 @@ def options(*groups: str) -> Callable[[Callable[..., None]], Callable[..., None]
         @functools.wraps(function)
         def call(**given: Any) -> None:
             spaces = {g: SimpleNamespace(**{n: given.pop(n) for n in table}) for g, table in tables.items()}
+            if "output" in spaces and spaces["output"].format not in formats:
+                raise InputError(
+                    f"expected one of {', '.join(formats)} here, but got '{spaces['output'].format}'",
+                    where="--format",
+                    hint=did_you_mean(spaces["output"].format, formats),
+                )
             function(**given, **spaces)
 
         parameters = added + [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]

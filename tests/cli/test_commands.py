@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imbalance_doctor.report import facts_table
+from imbalance_doctor.report.base import formats
+
+FORMATS = tuple(formats())
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "sample_data"
 FRAUD = SAMPLES / "fraud" / "y.npy"
@@ -248,3 +253,29 @@ def test_help_shows_examples_that_work():
     shown = command("rules", "explain", "--help").stdout.decode()
     rule = shown.split("imbalance-doctor rules explain ")[1].split()[0]
     assert command("rules", "explain", rule).returncode == 0
+
+
+COMMANDS = {
+    ("recommend",): FORMATS,
+    ("check",): FORMATS,
+    ("diagnose",): FORMATS,
+    ("replay",): FORMATS,
+    ("facts",): facts_table.FORMATS,
+    ("reproduce",): facts_table.PAGE_FORMATS,
+    ("rules", "list"): facts_table.PAGE_FORMATS,
+    ("rules", "explain"): facts_table.PAGE_FORMATS,
+    **{
+        ("lab", name): facts_table.PAGE_FORMATS
+        for name in ("list", "run", "score", "advise", "claims", "results")
+    },
+}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_lists_the_formats_that_the_command_takes_and_others_are_refused_at_once(words, run):
+    told = re.sub(r"[\s│]+", " ", run(*words, "--help").out)
+    (listed,) = re.findall(r"--format -f FORMAT ((?:\w+, )+\w+)\.", told)
+    assert set(listed.split(", ")) == set(COMMANDS[words])
+    refused = run(*words, *{"explain": ["x"], "run": ["no-such-kind"]}.get(words[-1], []), "--format", "yaml")
+    assert refused.code == 2
+    assert f"--format: expected one of {listed} here, but got 'yaml'" in refused.err
