@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -143,8 +142,8 @@ def run(  # noqa: PLR0913, PLR0917  options
         "held-out" if held_out else "tuning", _text(data), kinds=kind, worlds=world or (),
         seeds=range(seeds), dialect=dialect, smoke=smoke,
     )  # fmt: skip
-    with _resumable(runs), progress_bar("training", least=2) as progress:
-        labels = made.make_all(jobs, runs, workers=workers, progress=progress or made.silent)
+    with _resumable(runs), progress_bar("training", least=2, noun="runs") as progress:
+        labels = made.make_all(jobs, runs, workers=workers, progress=progress)
     write(shown.render_runs(labels, runs, format=output.format, **page(output.output)), output)
 
 
@@ -195,13 +194,13 @@ def score(  # noqa: PLR0913, PLR0917  options
     if make != "nothing" or smoke:
         part = make if make != "nothing" else "tuning"
         jobs = experiment.jobs(part, folder, seeds=range(seeds), each=each, smoke=smoke)
-        with _resumable(runs), progress_bar("training", least=2) as progress:
-            labels = made.make_all(jobs, runs, workers=workers, progress=progress or made.silent)
+        with _resumable(runs), progress_bar("training", least=2, noun="runs") as progress:
+            labels = made.make_all(jobs, runs, workers=workers, progress=progress)
         names = {label.name for label in labels}
-    with _resumable(runs), progress_bar("diagnosing", least=2) as progress:
+    with _resumable(runs), progress_bar("diagnosing", least=2, noun="runs") as progress:
         found, said = experiment.score(
             runs, rules, level=level, data=folder, names=names, with_remedies=remedies, workers=workers,
-            progress=progress or made.silent,
+            progress=progress,
         )  # fmt: skip
     about = results.About.now(seed=0, seconds=round(time.monotonic() - began))
     if store:
@@ -248,11 +247,8 @@ def advise(
     else:
         worlds = [*_lab("worlds").read_worlds(folder)] if folder else []
         worlds += _lab("contested").contested_worlds()
-    jobs = len(worlds) * seeds
-    with _resumable(runs), progress_bar("training", least=2) as progress:
-        done = itertools.count(1)
-        told = (lambda _: progress(next(done), jobs)) if progress else (lambda _: None)
-        found = advice.advise(worlds, range(seeds), runs, smoke=smoke, progress=told)
+    with _resumable(runs), progress_bar("training", least=2, noun="jobs") as progress:
+        found = advice.advise(worlds, seeds, runs, smoke=smoke, progress=progress)
     about = results.About.now(seed=0, seconds=round(time.monotonic() - began))
     if store:
         results.store("advice", found, about)
@@ -283,10 +279,11 @@ def claims(
     ledger, results = _lab("claims"), _lab("results")
     began = time.monotonic()
     chosen = list(claim or ledger.claims())
-    with progress_bar("measuring", least=2) as progress:
+    with progress_bar("measuring", least=2, noun="claims") as progress:
         found = ledger.measure_claims(
-            chosen, seed, smoke=smoke, folder=_text(data), progress=_counted(progress, chosen)
-        )
+            chosen, seed, smoke=smoke, folder=_text(data),
+            progress=lambda name: progress(chosen.index(name), len(chosen)),
+        )  # fmt: skip
     about = results.About.now(seed=seed, seconds=round(time.monotonic() - began))
     if store:
         stored = _beside_the_rules("claims.json")
@@ -294,15 +291,6 @@ def claims(
         ledger.write_table(stored, stored.with_name("CLAIMS.md"))
     shown = results.Results(claims=results.Part(about=about, figures=found))
     write(_lab("page").render(shown, format=output.format, verbose=True, **page(output.output)), output)
-
-
-def _counted(
-    progress: Callable[[int, int], None] | None, chosen: Sequence[str]
-) -> Callable[[str], None] | None:
-    """Return what counts the claims for a bar."""
-    if progress is None:
-        return None
-    return lambda name: progress(chosen.index(name), len(chosen))
 
 
 @app.command(
