@@ -114,7 +114,7 @@ class Labelled:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A run to be made; `data` is the folder of real data sets, or None for worlds that are made up."""
+    """A run to be made; `data` is the folder of real data sets, or None for worlds that need none."""
 
     kind: str
     world: str
