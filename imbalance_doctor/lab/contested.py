@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from imbalance_doctor.lab.worlds import World
 
-__all__ = ["contested_world", "contested_worlds"]
+__all__ = ["contested_world", "contested_worlds", "is_contested"]
 
 _COLUMNS = 20
+_NAME = "contested"
 
 
 def contested_world(
     seed: int,
     *,
-    name: str = "contested",
+    name: str = _NAME,
     rows: int = 200_000,
     prevalence: float = 0.0015,
     decoys: float = 0.012,
@@ -91,7 +92,7 @@ def contested_worlds(count: int = 10, *, seed: int = 0, rows: int = 200_000) -> 
         made.append(
             contested_world(
                 int(draw.integers(2**31)),
-                name=f"contested_{number}",
+                name=f"{_NAME}_{number}",
                 rows=rows,
                 prevalence=0.001 * 3 ** ((number + 0.5) / count),
                 decoys=float(draw.uniform(0.008, 0.02)),
@@ -101,6 +102,11 @@ def contested_worlds(count: int = 10, *, seed: int = 0, rows: int = 200_000) -> 
             )
         )
     return tuple(made)
+
+
+def is_contested(name: str) -> bool:
+    """Return whether the name of a world is that of one with a contested top."""
+    return name.startswith(_NAME)
 
 
 def _away(draw: np.random.Generator, count: int, margin: float) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from imbalance_doctor.lab.advice import advise, smoke_worlds  # noqa: E402
 from imbalance_doctor.lab.advice import jobs as jobs_of  # noqa: E402
 from imbalance_doctor.lab.advice.arms import MINED, fixed_arms, key_of, loss_of, mined_weight  # noqa: E402
 from imbalance_doctor.lab.advice.jobs import Job, Size, run_job  # noqa: E402
-from imbalance_doctor.lab.advice.results import cross_fitted, interval, results  # noqa: E402
+from imbalance_doctor.lab.advice.results import cross_fitted, half_width, interval, results  # noqa: E402
 from imbalance_doctor.lab.advice.training import Schedule, split, train  # noqa: E402
 from imbalance_doctor.lab.contested import contested_world, contested_worlds  # noqa: E402
 from imbalance_doctor.lab.metrics import average_precision, roc_auc  # noqa: E402
@@ -35,7 +36,7 @@ def mined(prevalence):
 
 
 def job(world="a", seed=0, chosen=0.6, stated=(0.01, -0.02, 0.04), loss="sigmoid-focal", **arms):
-    arms = {"bce": 0.5, "sigmoid-focal": 0.55} | arms
+    arms = {"bce": 0.5, "sigmoid-focal": 0.55, MINED: 0.45} | arms
     return Job(
         world=world, seed=seed, metric="average_precision", prevalence=0.05, rows=1000,
         baseline={"metric": 0.5, "roc_auc": 0.9, "spread": 2.0, "rate": 0.01},
@@ -221,13 +222,38 @@ def test_the_recommended_loss_is_trained_as_recommended(tmp_path):
 
 
 def test_smoke_works_from_end_to_end():
-    lines = []
-    found = advise(smoke_worlds(), (0, 1), smoke=True, progress=lines.append)
-    assert len(lines) == 4
+    told = []
+    found = advise(smoke_worlds(), 2, smoke=True, progress=lambda *of: told.append(of))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert set(found["by_dataset"]) == {"clouds", "contested_0"}
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     for row in found["by_dataset"].values():
         assert {"metric", "chosen", "regret", "low", "high", "best", "stated", "came"} <= set(row)
+
+
+@pytest.mark.parametrize(
+    ("name", "swing", "smoke", "taken"),
+    [
+        ("a", 0.0, False, 3),
+        ("a", 0.3, False, 12),
+        ("a", 0.0238, False, 3),  # known to within 0.0197: one of three arms swings
+        ("a", 0.0246, False, 4),  # to within 0.0204, then 0.0130
+        ("a", 0.3, True, 3),
+        ("contested_0", 0.3, False, 3),
+    ],
+)
+def test_seeds_are_taken_until_the_regret_is_known(monkeypatch, name, swing, smoke, taken):
+    monkeypatch.setattr(
+        "imbalance_doctor.lab.advice.run_job",
+        lambda world, seed, *_: job(world.name, seed, **{"sigmoid-focal": 0.7 + swing * (seed % 2)}),
+    )
+    told = []
+    worlds = [replace(clouds(0, rows=100), name=name), replace(clouds(0, rows=100), name="last")]
+    found = advise(worlds, 3, smoke=smoke, progress=lambda *of: told.append(of))
+    assert found["by_dataset"][name]["seeds"] == taken
+    assert told[0] == (1, 6)
+    assert told[-1][0] == told[-1][1] == taken + found["by_dataset"]["last"]["seeds"]
+    assert all(done <= total for done, total in told)
 
 
 # ---------------------------------------------------------------------------------------------- the figures
@@ -256,6 +282,15 @@ def test_an_interval_holds_its_mean(values):
     low, high = interval(values)
     assert low <= np.mean(values) + 1e-9
     assert high >= np.mean(values) - 1e-9
+
+
+def test_the_spread_that_decides_how_many_seeds_are_taken_is_pooled_over_arms():
+    jobs = [
+        job(seed=n, chosen=0.6, **{"sigmoid-focal": 0.7 + 0.03 * n, "bce": 0.5 - 0.01 * n}) for n in range(3)
+    ]
+    pooled = math.sqrt((0.03**2 + 0.01**2 + 0) / 3)
+    assert half_width(jobs) == pytest.approx(4.303 * pooled / math.sqrt(3))
+    assert half_width(jobs[:1]) == math.inf
 
 
 def test_an_interval_of_one_value_is_unknown():
@@ -294,10 +329,8 @@ def test_figures_by_hand():
         "wins": 1, "ties": 1, "losses": 1
     }  # fmt: skip
     assert found["always"]["bce"]["mean_regret"] == pytest.approx(0.05)
-    # a and b teach each other focal; the contested world has none to learn from
-    assert found["left_out"]["choices"] == {"ordinary: sigmoid-focal": 2, "contested: bce": 1}
-    assert found["left_out"]["mean_regret"] == pytest.approx(0.05 / 3)
-    assert found["left_out"]["worst_regret"] == pytest.approx(0.05)
+    # each learns from the others that focal is best; the contested world and the rest have one arm in common
+    assert found["left_out"]["mean_regret"] == pytest.approx(0.0)
     assert found["contested"] == 1
     assert found["contested_within_0.02"] == 0
     assert found["beyond_the_loss"]["learning_rate"] == pytest.approx(0.1)

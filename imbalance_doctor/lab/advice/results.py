@@ -10,6 +10,7 @@ beside it as ``plain_regret``; with few seeds much of it is luck.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,20 +20,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbalance_doctor.facts._numbers import wilson
-from imbalance_doctor.lab.advice.arms import BASELINE, FOCAL
+from imbalance_doctor.lab.advice.arms import BASELINE, FOCAL, MINED
 from imbalance_doctor.lab.advice.jobs import Job
+from imbalance_doctor.lab.contested import is_contested
 
-__all__ = ["cross_fitted", "interval", "results"]
+__all__ = ["cross_fitted", "half_width", "interval", "results"]
 
 Values = NDArray[np.float64]
 CHOSEN = "chosen"
-_CONTESTED = "contested"
 _ROUNDING = 1e-9
 _LEVEL = 0.005
 """Difference of the metric below which two arms are level."""
+_Choice = tuple[float, float, str]
+_PLAIN: _Choice = (1.0, 0.0, BASELINE)
+_LEAST_ROC_AUC = (0.0, 0.8, 0.85, 0.9, 0.95, 0.98)
+_MOST_PREVALENCE = (0.01, 0.05, 0.1, 0.15, 0.25, 1.0)
 # two-sided 95 % of Student's t by degrees of freedom; beyond, it is within a hundredth of the last
 _T = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 _T_FAR = ((20, 2.09), (30, 2.05), (60, 2.0))
+
+
+def half_width(jobs: Sequence[Job]) -> float:
+    """Return to within what the difference of an arm to the chosen plan is known in one world (95 %).
+
+    The spread is pooled over the arms: that of a single one is small by chance after three seeds, so that
+    whoever stops there stops too early. Infinite for a single seed.
+    """
+    arms, chosen = _arms(jobs)
+    if len(jobs) < 2:  # noqa: PLR2004
+        return math.inf
+    variance = np.mean([(values - chosen).var(ddof=1) for values in arms.values()])
+    return _student(len(jobs)) * math.sqrt(variance / len(jobs))
 
 
 def interval(values: Sequence[float] | Values) -> tuple[float, float] | None:
@@ -44,10 +62,14 @@ def interval(values: Sequence[float] | Values) -> tuple[float, float] | None:
     count = len(values)
     if count < 2:  # noqa: PLR2004
         return None
-    t = _T[count - 2] if count - 2 < len(_T) else next((t for most, t in _T_FAR if count <= most), 1.97)
-    half = t * float(np.std(values, ddof=1)) / math.sqrt(count)
+    half = _student(count) * float(np.std(values, ddof=1)) / math.sqrt(count)
     middle = float(np.mean(values))
     return round(middle - half, 12), round(middle + half, 12)
+
+
+def _student(count: int) -> float:
+    """Return the two-sided 95 % point of Student's t for the mean of so many values, at least two."""
+    return _T[count - 2] if count - 2 < len(_T) else next((t for most, t in _T_FAR if count <= most), 1.97)
 
 
 def cross_fitted(arms: Mapping[str, Values], judged: Values) -> Values:
@@ -79,7 +101,7 @@ def results(jobs: Sequence[Job]) -> dict[str, Any]:
     Parameters
     ----------
     jobs
-        Every world in the same seeds.
+        Of every world as many seeds as it takes, in each the same arms.
 
     Returns
     -------
@@ -93,14 +115,14 @@ def results(jobs: Sequence[Job]) -> dict[str, Any]:
     worlds: dict[str, list[Job]] = {}
     for job in jobs:
         worlds.setdefault(job.world, []).append(job)
-    by_dataset = {name: _row(of_world) for name, of_world in worlds.items()}
+    by_dataset = {name: _row(mine) for name, mine in worlds.items()}
     covered = [row["covered"] for row in by_dataset.values() if row["covered"] is not None]
     told = [
         row["covered"]
         for row in by_dataset.values()
         if row["covered"] is not None and row["chosen"] != BASELINE
     ]
-    contested = [row["regret"] for name, row in by_dataset.items() if name.startswith(_CONTESTED)]
+    contested = [row["regret"] for name, row in by_dataset.items() if is_contested(name)]
     return {
         **_mean("mean_regret", [row["regret"] for row in by_dataset.values()]),
         "worst_regret": max(row["regret"] for row in by_dataset.values()),
@@ -115,8 +137,8 @@ def results(jobs: Sequence[Job]) -> dict[str, Any]:
         "against": {name: _against(worlds, name) for name in (BASELINE, FOCAL)},
         "left_out": _left_out(worlds),
         "beyond_the_loss": {
-            **_mean("early_stopping", [_average(of_world, _stopped) for of_world in worlds.values()]),
-            **_mean("learning_rate", [_average(of_world, _tuned) for of_world in worlds.values()]),
+            **_mean("early_stopping", [_average(mine, _stopped) for mine in worlds.values()]),
+            **_mean("learning_rate", [_average(mine, _tuned) for mine in worlds.values()]),
         },
         "correction": "cross-fitted: against the arm that was best on the other seeds",
         "seeds": sorted({job.seed for job in jobs}),
@@ -137,7 +159,7 @@ def _row(jobs: Sequence[Job]) -> dict[str, Any]:
     told = np.mean(stated, axis=0) if stated else None
     return {
         "metric": jobs[0].metric,
-        "chosen": Counter(job.loss for job in jobs).most_common(1)[0][0],
+        "chosen": Counter(job.plan.split()[0] for job in jobs).most_common(1)[0][0],
         "plans": dict(Counter(job.plan for job in jobs)),
         "regret": float(regrets.mean()),
         "low": None if ends is None else ends[0],
@@ -154,6 +176,7 @@ def _row(jobs: Sequence[Job]) -> dict[str, Any]:
         "covered": None if told is None else bool(told[1] - _ROUNDING <= came <= told[2] + _ROUNDING),
         "prevalence": jobs[0].prevalence,
         "rows": jobs[0].rows,
+        "seeds": len(jobs),
         "value": float(chosen.mean()),
         "arms": means,
     }
@@ -194,27 +217,38 @@ def _against(worlds: Mapping[str, Sequence[Job]], name: str) -> dict[str, Any]:
 def _left_out(worlds: Mapping[str, Sequence[Job]]) -> dict[str, Any]:
     """Return what a choice is worth that was learnt on all data sets but the one it is judged on.
 
-    The choice: in worlds of a contested top, and in all others, the arm with the best mean gain.
+    The choice: mined negatives where the baseline's ROC AUC is at least, and the prevalence at most, a limit;
+    one arm elsewhere. Limits and arm are those with the best mean gain over the others. Worlds of a
+    contested top are made alike: one is judged without all of them.
     """
-    gains = {world: _gains(jobs) for world, jobs in worlds.items()}
+    gains = {world: _gains_by_choice(jobs) for world, jobs in worlds.items()}
     regrets, taken = [], Counter[str]()
     for world, jobs in worlds.items():
         kin = [
-            gains[w]
-            for w in worlds
-            if w != world and w.startswith(_CONTESTED) == world.startswith(_CONTESTED)
+            gain for w, gain in gains.items() if w != world and not (is_contested(w) and is_contested(world))
         ]
-        learnt = max(gains[world], key=lambda name: sum(g[name] for g in kin)) if kin else BASELINE
+        learnt = max(gains[world], key=lambda choice: sum(gain[choice] for gain in kin)) if kin else _PLAIN
         arms, chosen = _arms(jobs)
-        regrets.append(float(cross_fitted({**arms, CHOSEN: chosen}, arms[learnt]).mean()))
-        taken[f"{'contested' if world.startswith(_CONTESTED) else 'ordinary'}: {learnt}"] += 1
+        regrets.append(float(cross_fitted({**arms, CHOSEN: chosen}, _taken(jobs, learnt)).mean()))
+        least, most, other = learnt
+        taken[f"{MINED} from ROC AUC {least:g} up to prevalence {most:g}, else {other}"] += 1
     return {**_mean("mean_regret", regrets), "worst_regret": max(regrets), "choices": dict(taken)}
 
 
-def _gains(jobs: Sequence[Job]) -> dict[str, float]:
-    """Return the mean gain of each arm over plain BCE."""
-    arms, _ = _arms(jobs)
-    return {name: float((values - arms[BASELINE]).mean()) for name, values in arms.items()}
+def _gains_by_choice(jobs: Sequence[Job]) -> dict[_Choice, float]:
+    """Return the mean gain over plain BCE of every choice."""
+    plain = _taken(jobs, _PLAIN)
+    return {
+        choice: float((_taken(jobs, choice) - plain).mean())
+        for choice in itertools.product(_LEAST_ROC_AUC, _MOST_PREVALENCE, jobs[0].arms)
+    }
+
+
+def _taken(jobs: Sequence[Job], choice: _Choice) -> Values:
+    """Return the metric by seed of what a choice takes, [S]."""
+    least, most, other = choice
+    mines = [job.baseline["roc_auc"] >= least and job.prevalence <= most for job in jobs]
+    return np.array([job.arms[MINED if mined else other] for job, mined in zip(jobs, mines, strict=True)])
 
 
 def _average(jobs: Sequence[Job], figure: Callable[[Job], float]) -> float:
