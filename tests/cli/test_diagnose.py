@@ -158,24 +158,31 @@ def test_follow_tells_each_finding_once_and_ends_with_the_report(tmp_path):
     lines = (RUNS / "cold_temperature.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     path = tmp_path / "run.jsonl"
     path.write_text("".join(lines[:30]))
-    watching = subprocess.Popen(
-        [sys.executable, "-m", "imbalance_doctor", "diagnose", path, "--follow", "--interval", "0.05"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads here
-    )
+    heard = tmp_path / "heard"
+    with heard.open("w") as stderr:
+        watching = subprocess.Popen(
+            [sys.executable, "-m", "imbalance_doctor", "diagnose", path, "--follow", "--interval", "0.05"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads here
+        )
     try:
         for chunk in range(30, len(lines), 3):
             time.sleep(0.6)
             with path.open("a") as file:
                 file.write("".join(lines[chunk : chunk + 3]))
+        for _ in range(600):  # a busy machine takes its time
+            time.sleep(0.1)
+            if heard.stat().st_size:
+                break
         time.sleep(1.0)
     finally:
         watching.send_signal(signal.SIGINT)
-        out, err = watching.communicate(timeout=60)
+        out, _ = watching.communicate(timeout=60)
+    err = heard.read_text(encoding="utf-8")
     told = [line.split(":")[1].strip() for line in err.splitlines() if line.startswith(("error", "warning"))]
     assert told
     assert len(told) == len(set(told))
