@@ -299,6 +299,10 @@ def facts(
     runs = _runs(inputs, (), plan)
     logs = _one_log(log) if log is not None else ()
     scores = _scores(inputs, plan)
+    if labels is None and scores is not None:
+        from imbalance_doctor.sources.scores import labels_of
+
+        labels = labels_of(scores)
     if labels is None and scores is None and not runs and not logs:
         raise InputError(
             "expected labels, a plan, a log or scores, but got nothing",

@@ -87,6 +87,20 @@ def test_facts_by_class(run, classes):
     assert facts["scores.recall"] == facts["scores.recall[3]"]
 
 
+def test_the_labels_of_a_dump_need_not_be_given_again(run, classes, tmp_path):
+    path, _, targets = classes
+    np.save(tmp_path / "y.npy", targets)
+    ended = run("facts", "--scores", path, "--scores-are", "logits", "--format", "json")
+    given = json.loads(run("facts", "--labels", tmp_path / "y.npy", "--format", "json").out)["facts"]
+    found = json.loads(ended.out)
+    assert any("labels are those of the score dump" in told for told in found["assumptions"])
+    labels = [name for name in given if name.startswith("labels.")]
+    assert len(labels) > 10
+    assert {name: found["facts"][name]["value"] for name in labels} == {
+        name: given[name]["value"] for name in labels
+    }
+
+
 def test_shards_give_the_same_numbers(run, binary, tmp_path):
     path, logits, targets = binary
     step = np.arange(3000) // 32

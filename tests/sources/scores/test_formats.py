@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from imbalance_doctor.errors import InputError
-from imbalance_doctor.sources.scores import read_scores
+from imbalance_doctor.evidence import ScoreBlock, ScoreDump
+from imbalance_doctor.sources.scores import labels_of, read_scores
 from imbalance_doctor.sources.scores._parts import rows_per_block
 
 _SPEC = importlib.util.spec_from_file_location("score_dumps", Path(__file__).with_name("dumps.py"))
@@ -280,6 +281,29 @@ def test_json_lines_spellings(tmp_path):
     found = whole(read_scores([str(path)]))
     np.testing.assert_array_equal(found["scores"], [[1, 2.5, np.nan], [0, -np.inf, 3]])
     assert found["targets"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_the_labels_of_a_dump_are_counted_block_by_block(kind):
+    rng = np.random.default_rng(0)
+    classes = {"binary": 1, "multiclass": 4, "multilabel": 3}[kind]
+    shape = (50, 3) if kind == "multilabel" else 50
+    targets = rng.integers(0, {"binary": 2, "multiclass": 3, "multilabel": 2}[kind], shape)
+    targets[::7] = -1
+    parts = [ScoreBlock(scores=np.zeros((len(t), classes)), targets=t) for t in np.array_split(targets, 3)]
+    dump = ScoreDump(
+        rows=50, classes=classes, kind=kind, scale="logits", blocks=lambda: iter(parts), ignore_index=-1
+    )
+    found = labels_of(dump)
+    rows = [row for row in targets.reshape(50, -1).tolist() if -1 not in row]
+    assert (found.rows, found.ignored) == (len(rows), 50 - len(rows))
+    twin = [
+        sum(row[c] == 1 if kind == "multilabel" else row[0] == c for row in rows)
+        for c in range(len(found.counts))
+    ]
+    assert found.counts.tolist() == twin
+    assert len(found.classes) == {"binary": 2, "multiclass": 4, "multilabel": 3}[kind]
+    assert found.positive == (1 if kind == "binary" else None)
 
 
 def test_content_tells_the_format_where_the_suffix_does_not(tmp_path):
