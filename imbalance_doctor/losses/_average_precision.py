@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,10 +27,15 @@ from torch import Tensor
 from imbalance_doctor.losses import _average_precision_host, _grid
 from imbalance_doctor.losses._compiled import in_turns, kernels
 
-__all__ = ["ENGINES", "HOST_ENGINES", "Ranked", "small", "solve"]
+__all__ = ["ENGINES", "HOST_ENGINES", "Ranked", "average_precision", "solve"]
 
+_KINDS = (torch.float32, torch.float64)
 _SMALL_PAIRS = 131_072
-_COMPILED_NS = 0.7
+_FEW_PAIRS = 65_536  # up to here no class is put in order
+_COLUMNS = 16  # classes turned at once: their scores of a row share a line of the cache
+_CUT = {_grid.FEW_POINTS: 26}  # temperatures beyond which a sigmoid is a step to pairs in single precision
+_GRID_NS, _NODE_NS = (60_000.0, 14.0), 50.0  # a class on a grid, compiled: in all, for each row and node
+_NONE = np.empty(0)
 _WINDOW_NS = 80.0
 _TOGETHER = 8
 _SHARED = 32_768  # scores from which a second thread pays
@@ -38,7 +43,85 @@ _BLOCK = 65_536
 _MAX_BLOCK = 98_304
 
 
-def small(
+def average_precision(
+    scores: Tensor,
+    positive: Tensor,
+    scale: Tensor,
+    live: int,
+    weight: Tensor | None,
+    pool_weight: Tensor | None,
+    method: _grid.Method,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss [C], valid [C] and the loss's gradient [live, C]; the arguments of :func:`smooth_ap`."""
+    arguments = (scores.detach(), positive, scale, live, weight, pool_weight)
+    if method == "auto" and scores.device.type == "cpu" and scores.shape[0]:
+        compiled = kernels("windows")
+        if compiled is not None:
+            return _in_columns(compiled, *arguments)
+        solved = _small(*arguments)
+        if solved is not None:
+            return solved
+    with torch.autocast(scores.device.type, enabled=False):
+        return solve(Ranked.of(*arguments), method)
+
+
+def _in_columns(
+    compiled: Any,
+    scores: Tensor,
+    positive: Tensor,
+    scale: Tensor,
+    live: int,
+    weight: Tensor | None,
+    pool_weight: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Solve what is worth it in one compiled call, and other classes by a grid."""
+    rows, classes = scores.shape
+    spline = _grid.spline_for(scores.dtype, 0, 0.0)
+    cost = (_CUT.get(spline, spline.cut), *_GRID_NS, _NODE_NS * spline.kappa)
+    x = np.ascontiguousarray(scores.numpy() if scores.dtype in _KINDS else scores.float().numpy())
+    mask, tau = np.ascontiguousarray(positive.numpy()), np.ascontiguousarray(scale.numpy())
+    weights = tuple(_NONE if part is None else part.numpy() for part in _masses(weight, pool_weight))
+    most = min(rows, int(np.count_nonzero(mask)))
+    found, gradient = np.empty((2, classes)), np.empty((live, classes), x.dtype)
+
+    work, places = 3 * (rows + most), 0
+    if most * rows > _FEW_PAIRS:
+        work, places = 4 * rows + 6 * most, 4 * rows + most + 4
+
+    def some(first: int) -> None:
+        width = min(_COLUMNS, classes - first)
+        blocks: tuple[np.ndarray, ...]
+        if classes == 1:
+            blocks = x.reshape(1, rows), mask.reshape(1, rows), gradient.reshape(1, live)
+        else:
+            blocks = tuple(np.empty((width, part.shape[0]), part.dtype) for part in (x, mask, gradient))
+        room = (*blocks, np.empty(work), np.empty(places, np.int32))
+        compiled.columns(x, mask, tau, weights, first, cost, room, found, gradient)
+
+    pieces = range(0, classes, _COLUMNS)
+    if x.size >= _SHARED:
+        in_turns(some, pieces)
+    else:
+        for piece in pieces:
+            some(piece)
+    left = np.flatnonzero(np.isnan(found[1]))
+    if left.size:
+        columns = torch.from_numpy(left)
+        with torch.autocast("cpu", enabled=False):
+            part = Ranked.of(
+                scores[:, columns], positive[:, columns], scale[columns], live, weight, pool_weight
+            )
+            rest = solve(part, "auto")
+        if left.size == classes:
+            return rest
+        gradient[:, left] = rest[2].numpy()
+        found[0, left], found[1, left] = 1 - rest[0].double().numpy(), rest[1].numpy()
+    valid = found[1] > 0
+    loss = np.where(valid, 1 - found[0], np.nan).astype(x.dtype)
+    return torch.from_numpy(loss), torch.from_numpy(valid), torch.from_numpy(gradient)
+
+
+def _small(
     scores: Tensor,
     positive: Tensor,
     scale: Tensor,
@@ -48,14 +131,9 @@ def small(
 ) -> tuple[Tensor, Tensor, Tensor] | None:
     """One class with few pairs on the CPU, at the least overhead; None for all else and for odd inputs."""
     rows, classes = scores.shape
-    if (
-        classes != 1
-        or scores.device.type != "cpu"
-        or scores.dtype not in {torch.float32, torch.float64}
-        or not 1 < rows <= _SMALL_PAIRS
-    ):
+    if classes != 1 or scores.dtype not in _KINDS or not 1 < rows <= _SMALL_PAIRS:
         return None
-    x, row = scores.detach().numpy().T, positive.numpy().reshape(-1).nonzero()[0]
+    x, row = scores.numpy().T, positive.numpy().reshape(-1).nonzero()[0]
     tau = scale.numpy()
     if not (
         0 < row.size < rows
@@ -335,7 +413,7 @@ def _plan(pool: Ranked, classes: list[int], method: _grid.Method) -> list[_Task]
     for c in classes:
         span = pool.span(c)
         spline = _grid.spline_for(pool.gradient.dtype, pool.rows, span)
-        pairs_ns = pool.count[c] * pool.rows * (_COMPILED_NS if pool.compiled else _grid.DENSE_NS)
+        pairs_ns = pool.count[c] * pool.rows * _grid.DENSE_NS
         reach = spline.cut * spline.kappa + 2 * spline.order
         far = not span * spline.kappa <= 8 * pool.rows + _grid.CHUNK
         nodes = 0 if far else int(span * spline.kappa) + reach
@@ -359,7 +437,7 @@ def _plan(pool: Ranked, classes: list[int], method: _grid.Method) -> list[_Task]
 
 def _compiled_ns(points: int, nodes: int) -> float:
     """Estimate what :func:`_grid.grid_ns` does, for compiled loops."""
-    return 14.0 * points + 50.0 * nodes + 60_000.0
+    return _GRID_NS[0] + _GRID_NS[1] * points + _NODE_NS * nodes
 
 
 def _grid_tasks(pool: Ranked, members: list[tuple[int, int]], spline: _grid.Spline) -> list[_Task]:
@@ -402,7 +480,6 @@ def _dense_tasks(pool: Ranked, classes: list[int]) -> list[_Task]:
     """Group classes of like size, since a block is as tall as its largest class."""
     pairs = sum(pool.count[c] for c in classes) * pool.rows
     block = _average_precision_host.PAIRS if pool.on_host else min(max(_BLOCK // 2, pairs // 2), _MAX_BLOCK)
-    block *= _TOGETHER if pool.compiled else 1
     groups: list[list[int]] = []
     for c in sorted(classes, key=pool.count.__getitem__):
         most = pool.count[c]

@@ -182,35 +182,15 @@ def _powers(
     return x, x[owner, row], None
 
 
-def dense(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """Write out all pairs: average precision and weight of the positives, [G] both."""
-    compiled = kernels("pairs")
-    return _dense(batch) if compiled is None else _dense_compiled(batch, compiled)
-
-
 def _weights(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     """How many rows each row stands for and its weight as a positive, written out."""
     ones = np.ones(batch.scores.shape[1])
     return ones if batch.mass is None else batch.mass, ones if batch.omega is None else batch.omega
 
 
-def _dense_compiled(batch: Batch, compiled: Any) -> tuple[np.ndarray, np.ndarray]:
-    scores, row, sizes, scale, mass, omega, gradient = batch
-    none = np.empty(0)
-    mass, omega = none if mass is None else mass, none if omega is None else omega
-    room = np.empty(3 * (scores.shape[1] + sizes.max()))
-    found = np.empty((2, sizes.size))
-    first = 0
-    for c, (count, tau) in enumerate(zip(sizes.tolist(), scale.tolist(), strict=True)):
-        found[:, c] = compiled.dense(
-            scores[c], row[first : first + count], tau, mass, omega, gradient[c], room
-        )
-        first += count
-    return found[0], found[1]
-
-
 @_short_buffers
-def _dense(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+def dense(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """Write out all pairs: average precision and weight of the positives, [G] both."""
     scores, row, count, scale, mass, omega, gradient = batch
     classes, live = gradient.shape
     if classes == 1:

@@ -9,7 +9,7 @@ import numpy as np
 
 from imbalance_doctor.losses._compiled_math import compiled, exp
 
-__all__ = ["dense", "read", "spread", "terms"]
+__all__ = ["add_times", "dense", "near", "read", "spread", "terms"]
 
 _REACH = 350.0  # exp(2 * _REACH) is a normal double, and beyond 50 temperatures a sigmoid is 0 or 1
 _NEAR = 600.0  # range of the positives in temperatures up to which one exponential per score serves all pairs
@@ -27,16 +27,22 @@ _fill_powers = compiled(_powers)
 def _near_row(power: np.ndarray, mass: np.ndarray, at: float, slope: np.ndarray) -> tuple[float, float]:
     """Sum over the scores the sigmoid of their distance to one, and its slope, which is also written."""
     above = total = 0.0
+    if not mass.size:  # decided within the loop it would not always be vectorised
+        for j in range(slope.size):
+            share = power[j] / (at + power[j])
+            slope[j] = share - share * share
+            above += share
+            total += slope[j]
+        return above, total
     for j in range(slope.size):
         share = power[j] / (at + power[j])
-        weight = mass[j] if mass.size else 1.0
-        slope[j] = weight * (share - share * share)
-        above += weight * share
+        slope[j] = mass[j] * (share - share * share)
+        above += mass[j] * share
         total += slope[j]
     return above, total
 
 
-_near = compiled(_near_row)
+near = compiled(_near_row)
 
 
 def _far_row(
@@ -62,7 +68,7 @@ def _add(factor: float, values: np.ndarray, out: np.ndarray) -> None:
         out[j] += factor * values[j]
 
 
-_add_times = compiled(_add)
+add_times = compiled(_add)
 
 
 def _dense(
@@ -96,8 +102,8 @@ def _dense(
     powers, slopes, pulls = room[3 * size : 3 * (size + count)].reshape(3, count)
     at, among = scores[row], mass[row] if mass.size else np.ones(count)
     low, high = np.float64(at.min()), np.float64(at.max())
-    near = high / 2 - low / 2 <= tau * (_NEAR / 2)
-    if near:
+    close = high / 2 - low / 2 <= tau * (_NEAR / 2)
+    if close:
         _fill_powers(scores, low, high, tau, power)
         powers[:] = power[row]
     pull[:] = 0
@@ -106,9 +112,9 @@ def _dense(
     total = omega[row].sum() if omega.size else float(count)
     precision = 0.0
     for k in range(count):
-        if near:
-            above, steep = _near(power, mass, powers[k], slope)
-            positive_above, positive_steep = _near(powers, among, powers[k], slopes)
+        if close:
+            above, steep = near(power, mass, powers[k], slope)
+            positive_above, positive_steep = near(powers, among, powers[k], slopes)
         else:
             above, steep = _far(scores, mass, np.float64(at[k]), tau, slope)
             positive_above, positive_steep = _far(at, among, np.float64(at[k]), tau, slopes)
@@ -120,8 +126,8 @@ def _dense(
         u = weight / above
         v = u * ratio
         push[k] = u * positive_steep - v * steep
-        _add_times(v / tau, slope, pull)
-        _add_times(v - u, slopes, pulls)
+        add_times(v / tau, slope, pull)
+        add_times(v - u, slopes, pulls)
     gradient[:] = pull
     # At the positives two parts nearly cancel: they are added in double precision.
     for k in range(count):
@@ -201,7 +207,7 @@ def _spread_all(
     used = nodes.size - 2 * margin
     for m in range(lanes):
         for k in range(lanes):
-            _add_times(pieces[m, k], moments[k, margin : margin + used], nodes[m + 1 : m + 1 + used])
+            add_times(pieces[m, k], moments[k, margin : margin + used], nodes[m + 1 : m + 1 + used])
 
 
 spread = compiled(_spread_all)
@@ -317,7 +323,7 @@ def _read(  # noqa: PLR0913, PLR0917  compiled functions take no objects
     table[:] = 0
     for k in range(lanes):
         for m in range(lanes):
-            _add_times(pieces[m, k] / tau, fields[0, m + 1 : m + 1 + used], table[k, margin : margin + used])
+            add_times(pieces[m, k] / tau, fields[0, m + 1 : m + 1 + used], table[k, margin : margin + used])
     for j in range(gradient.size):
         position = (best - np.float64(scores[j])) * per_unit
         cell = np.intp(position)

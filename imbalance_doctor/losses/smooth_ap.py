@@ -138,19 +138,9 @@ class _SmoothAP(torch.autograd.Function):
         method: _grid.Method,
     ) -> tuple[Tensor, Tensor]:
         live = live if ctx.needs_input_grad[0] else 0  # type: ignore[attr-defined]
-        small = (
-            _average_precision.small(scores, positive, scale, live, weight, pool_weight)
-            if method in {"auto", "dense"}
-            else None
+        loss, valid, gradient = _average_precision.average_precision(
+            scores, positive, scale, live, weight, pool_weight, method
         )
-        if small is not None:
-            loss, valid, gradient = small
-        else:
-            with torch.autocast(scores.device.type, enabled=False):
-                pool = _average_precision.Ranked.of(
-                    scores.detach(), positive, scale, live, weight, pool_weight
-                )
-                loss, valid, gradient = _average_precision.solve(pool, method)
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(valid)
         ctx.rows, ctx.dtype = scores.shape[0], scores.dtype  # type: ignore[attr-defined]
