@@ -9,9 +9,7 @@ from typing import Any
 from imbalance_doctor.lab.base import Kind
 from imbalance_doctor.lab.runs import MILD, SEVERE, Labelled
 from imbalance_doctor.report._format import number
-from imbalance_doctor.report._markdown import escape
-from imbalance_doctor.report._markdown import table as markdown_table
-from imbalance_doctor.report._page import Page
+from imbalance_doctor.report._titled import Titled, titled
 from imbalance_doctor.report.facts_table import check_format
 from imbalance_doctor.report.json import dump
 
@@ -49,11 +47,12 @@ def render_kinds(
         )
     faulty = [(k.id, ", ".join(k.causes), k.what) for k in kinds if k.is_fault]
     fine = [(k.id, k.ugly or "plainly healthy", k.what) for k in kinds if not k.is_fault]
-    return _tables(
-        [
-            ("Faults", ("fault", "right causes", "what it is"), faulty),
-            ("Healthy kinds", ("kind", "why it may look ill", "what it is"), fine),
-        ],
+    tables = (
+        Titled("Faults", ("fault", "right causes", "what it is"), faulty),
+        Titled("Healthy kinds", ("kind", "why it may look ill", "what it is"), fine),
+    )
+    return titled(
+        [table for table in tables if table.rows],
         markdown=format == "markdown",
         color=color,
         width=width,
@@ -89,12 +88,12 @@ def render_runs(
         for label in labels
     ]
     columns = ("run", "average precision", "of its twin", "harm", "right causes")
-    return _tables(
-        [("Runs", columns, rows)],
+    return titled(
+        [Titled("Runs", columns, rows)] if rows else [],
         markdown=format == "markdown",
         color=color,
         width=width,
-        note=_HARM if rows else "",
+        last=_HARM if rows else "",
     )
 
 
@@ -111,28 +110,3 @@ def _row(label: Labelled, folder: Path) -> dict[str, Any]:
         "onset": label.onset,
         "dialect": label.dialect,
     }
-
-
-def _tables(
-    tables: Iterable[tuple[str, Sequence[str], Sequence[Sequence[str]]]],
-    *,
-    markdown: bool,
-    color: bool,
-    width: int,
-    note: str = "",
-) -> str:
-    """Write down tables that have rows, and a note below them."""
-    shown = [each for each in tables if each[2]]
-    if markdown:
-        blocks = []
-        for title, columns, rows in shown:
-            blocks += [f"### {title}", markdown_table(columns, [list(map(escape, row)) for row in rows])]
-        return "\n\n".join([*blocks, escape(note)] if note else blocks) + "\n"
-    page = Page(color=color, width=width)
-    for title, columns, rows in shown:
-        page.heading(title)
-        page.table(columns, rows)
-    if note:
-        page.space()
-        page.line((note, "dim"))
-    return page.finish()

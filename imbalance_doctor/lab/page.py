@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from imbalance_doctor.engine.loader import Rule
@@ -14,7 +13,7 @@ from imbalance_doctor.report._format import listed, number, plural
 from imbalance_doctor.report._markdown import escape
 from imbalance_doctor.report._markdown import table as markdown_table
 from imbalance_doctor.report._measured import between, claim, counted
-from imbalance_doctor.report._page import Page
+from imbalance_doctor.report._titled import Titled, titled
 from imbalance_doctor.report.facts_table import check_format
 from imbalance_doctor.report.json import dump
 
@@ -31,14 +30,6 @@ _FURTHER = {
 """Shares beside the targets, which were measured or not."""
 _BLANK = "-"
 _REACHED = {True: "met", False: "missed", None: ""}
-
-
-@dataclass(frozen=True)
-class _Table:
-    title: str
-    note: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
 
 
 def render(
@@ -68,23 +59,14 @@ def render(
     if format == "json":
         return dump(results.as_json())
     tables = _tables(results, load_rules() if rules is None else rules, verbose=verbose)
-    if format == "markdown":
-        blocks = ["## imbalance-doctor lab results", f"{escape(_when(results))}."]
-        for each in tables:
-            blocks.append(f"### {escape(each.title)}")
-            blocks += [f"{escape(each.note)}."] if each.note else []
-            rows = [list(map(escape, row)) for row in each.rows]
-            blocks += [markdown_table(each.columns, rows)] if rows else []
-        return "\n\n".join(blocks) + "\n"
-    page = Page(color=color, width=width)
-    page.line(f"{_when(results)}.")
-    for each in tables:
-        page.heading(each.title)
-        if each.note:
-            page.line((f"{each.note}.", "dim"))
-        if each.rows:
-            page.table(each.columns, each.rows)
-    return page.finish()
+    return titled(
+        tables,
+        markdown=format == "markdown",
+        color=color,
+        width=width,
+        heading="imbalance-doctor lab results",
+        lead=f"{_when(results)}.",
+    )
 
 
 def readme_table(results: Results) -> str:
@@ -103,11 +85,11 @@ def worse_than_claimed(rules: Iterable[Rule]) -> list[tuple[str, str]]:
     return [(rule.id, told) for rule in rules if (told := claim(rule))]
 
 
-def _tables(results: Results, rules: Iterable[Rule], *, verbose: bool) -> list[_Table]:
+def _tables(results: Results, rules: Iterable[Rule], *, verbose: bool) -> list[Titled]:
     tables = []
     targets = [t for t in TARGETS if not results.parts or t.part in results.parts]
     if targets:
-        tables.append(_Table("Targets", "", ("figure", "target", "measured", ""), _rows(targets, results)))
+        tables.append(Titled("Targets", ("figure", "target", "measured", ""), _rows(targets, results)))
     if results.diagnosis is not None:
         tables += _diagnosis(results.diagnosis.figures)
     if results.advice is not None:
@@ -120,7 +102,7 @@ def _tables(results: Results, rules: Iterable[Rule], *, verbose: bool) -> list[_
             (c["id"], c["verdict"] or _UNKNOWN, c["document"], c["measured"]) for c in results.claims.figures
         ]
         note = _verdicts(results)
-        tables.append(_Table("Claims of the documents", note, columns, rows if verbose else ()))
+        tables.append(Titled("Claims of the documents", columns, rows if verbose else (), note))
     return tables
 
 
@@ -157,7 +139,7 @@ def _amount(target: Target, value: float) -> str:
     return f"{number(round(100 * value, 1))} %" if target.share else number(value)
 
 
-def _diagnosis(figures: Mapping[str, Any]) -> list[_Table]:
+def _diagnosis(figures: Mapping[str, Any]) -> list[Titled]:
     known = {**figures, **figures.get("remedies", {})}
     further = [(what, counted(of)) for key, what in _FURTHER.items() if (of := known.get(f"{key}_of"))]
     rows = [
@@ -166,23 +148,21 @@ def _diagnosis(figures: Mapping[str, Any]) -> list[_Table]:
     ]
     runs = f"{figures['faulty_runs']:,} harmed runs, {figures['clean_runs']:,} healthy or unharmed"
     columns = ("cause", "runs", "noticed", "named first", "among three")
-    by_cause = _Table("Diagnosis by cause", runs, columns, rows)
+    by_cause = Titled("Diagnosis by cause", columns, rows, runs)
     return (
-        [_Table("Beside the targets", "", ("figure", "measured"), further), by_cause]
-        if further
-        else [by_cause]
+        [Titled("Beside the targets", ("figure", "measured"), further), by_cause] if further else [by_cause]
     )
 
 
-def _worse(rules: Sequence[Rule]) -> list[_Table]:
+def _worse(rules: Sequence[Rule]) -> list[Titled]:
     measured = sum(rule.figures is not None for rule in rules)
     worse = worse_than_claimed(rules)
     note = f"{plural(len(worse), 'rule')} of the {measured:,} measured ones"
     title = "Rules that measure worse than their claim"
-    return [_Table(title, note, ("rule", "measured"), worse)] if measured else []
+    return [Titled(title, ("rule", "measured"), worse, note)] if measured else []
 
 
-def _advice(figures: Mapping[str, Any]) -> list[_Table]:
+def _advice(figures: Mapping[str, Any]) -> list[Titled]:
     """Compare the advice with the best fixed choice, and the stated gain with what came, by data set."""
     against: list[tuple[str, ...]] = []
     gains: list[tuple[str, ...]] = []
@@ -209,12 +189,12 @@ def _advice(figures: Mapping[str, Any]) -> list[_Table]:
     )
     told = "gain over plain cross-entropy, as the advice states it and as it came"
     return [
-        _Table("Advice by data set", f"{count}; {note}", columns, against),
-        _Table("Stated gain by data set", told, ("data", "stated gain", "came"), gains),
+        Titled("Advice by data set", columns, against, f"{count}; {note}"),
+        Titled("Stated gain by data set", ("data", "stated gain", "came"), gains, told),
     ]
 
 
-def _always(figures: Mapping[str, Any]) -> list[_Table]:
+def _always(figures: Mapping[str, Any]) -> list[Titled]:
     """Compare the advice with always taking one choice, where that was measured."""
     always, against = figures.get("always", {}), figures.get("against", {})
     rows, better = [], []
@@ -227,7 +207,7 @@ def _always(figures: Mapping[str, Any]) -> list[_Table]:
         if mean < advice:
             better.append(f"always {name}: mean regret {number(mean)}, below the advice's {number(advice)}")
     columns = ("choice", "mean regret", "worst", "advice wins, ties, loses")
-    return [_Table("Against fixed choices", "; ".join(better), columns, rows)] if rows else []
+    return [Titled("Against fixed choices", columns, rows, "; ".join(better))] if rows else []
 
 
 def _verdicts(results: Results) -> str:
