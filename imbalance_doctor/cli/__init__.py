@@ -556,16 +556,26 @@ def rules_list(
 def rules_explain(
     rulebook: SimpleNamespace,
     output: SimpleNamespace,
-    rule: Annotated[str, typer.Argument(metavar="ID", help="Id of a rule.", show_default=False)],
+    rule: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of a rule, or of a cause.", show_default=False)
+    ],
 ) -> None:
-    """Explain one rule: when it fires, why, what to do, and when it is wrong."""
+    """Explain one rule: when it fires, why, what to do, and when it is wrong; or a cause."""
+    from imbalance_doctor.causes import catalogue
+    from imbalance_doctor.report.cause_page import render_cause
     from imbalance_doctor.report.rule_page import render_rule
 
-    found = _book(rulebook, None).get(rule)
-    write(
-        render_rule(found, format=output.format, verbose=output.verbose, **page(output.output)),
-        output.output,
-    )
+    book = _book(rulebook, None)
+    wanted = {"format": output.format, **page(output.output)}
+    if rule in catalogue() and rule not in book.rules:
+        from imbalance_doctor.lab.results import Results
+
+        diagnosis = Results.load().diagnosis
+        measured = diagnosis.figures["by_cause"].get(rule) if diagnosis is not None else None
+        text = render_cause(rule, book, measured, **wanted)
+    else:
+        text = render_rule(book.get(rule, beside=catalogue()), verbose=output.verbose, **wanted)
+    write(text, output.output)
 
 
 @rules_app.command("test", epilog="Examples:\n\n    imbalance-doctor rules test my_rules/\n")

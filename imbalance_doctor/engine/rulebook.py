@@ -30,8 +30,13 @@ class RuleBook:
             {rule.id: rule for rule in sorted(rules, key=lambda rule: rule.id)}
         )
 
-    def get(self, rule_id: str) -> Rule:
+    def get(self, rule_id: str, beside: Iterable[str] = ()) -> Rule:
         """Return one rule.
+
+        Parameters
+        ----------
+        beside
+            Ids of other things that may have been meant.
 
         Raises
         ------
@@ -41,7 +46,8 @@ class RuleBook:
         if rule_id not in self.rules:
             raise RuleError(
                 f"unknown rule '{rule_id}'",
-                hint=did_you_mean(rule_id, self.rules) or "`imbalance-doctor rules list` names them all",
+                hint=did_you_mean(rule_id, [*self.rules, *beside])
+                or "`imbalance-doctor rules list` names them all",
             )
         return self.rules[rule_id]
 

@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imbalance_doctor.causes import catalogue
+from imbalance_doctor.engine.rulebook import load_rules
+from imbalance_doctor.lab.results import Results
 from imbalance_doctor.report import facts_table
 from imbalance_doctor.report.base import formats
 
@@ -279,3 +282,37 @@ def test_help_lists_the_formats_that_the_command_takes_and_others_are_refused_at
     refused = run(*words, *{"explain": ["x"], "run": ["no-such-kind"]}.get(words[-1], []), "--format", "yaml")
     assert refused.code == 2
     assert f"--format: expected one of {listed} here, but got 'yaml'" in refused.err
+
+
+def test_a_cause_is_explained_with_the_rules_that_name_it(run):
+    causes = catalogue()
+    rules = load_rules()
+    stored = Results.load().diagnosis.figures["by_cause"]
+    for cause in set(causes) - rules.rules.keys():
+        found = json.loads(run("rules", "explain", cause, "--format", "json").out)["cause"]
+        assert {rule["id"]: rule["share"] for rule in found["rules"]} == {
+            rule.id: 1 if rule.cause == cause else rule.also[cause]
+            for rule in rules
+            if cause in (rule.cause, *rule.also)
+        }
+        assert (found["measured"] or {}).items() <= stored.get(cause, {}).items()
+        assert (found["measured"] is None) == (cause not in stored)
+    for options in ([], ["--format", "markdown"]):
+        text = run("rules", "explain", "poisoned-queue", *options).out
+        assert "poisoned-queue is a cause, not a rule" in text
+        assert "queue-filled-during-warmup" in text
+
+
+def test_a_rule_whose_id_is_also_a_cause_is_explained_as_a_rule(run):
+    (both, *_) = set(catalogue()) & load_rules().rules.keys()
+    assert "rule" in json.loads(run("rules", "explain", both, "--format", "json").out)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("poisoned-qeue", "poisoned-queue"), ("loss-not-finit", "loss-not-finite"), ("zzz", "")],
+)
+def test_a_mistyped_id_is_looked_for_among_rules_and_causes(typed, meant, run):
+    ended = run("rules", "explain", typed)
+    assert ended.code == 2
+    assert (f"did you mean '{meant}'" if meant else "rules list") in ended.err
