@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbalance_doctor.facts._numbers import wilson
+from imbalance_doctor.lab._student import student
 from imbalance_doctor.lab.advice.arms import BASELINE, FOCAL, MINED
 from imbalance_doctor.lab.advice.jobs import Job
 from imbalance_doctor.lab.contested import is_contested
@@ -35,9 +36,6 @@ _Choice = tuple[float, float, str]
 _PLAIN: _Choice = (1.0, 0.0, BASELINE)
 _LEAST_ROC_AUC = (0.0, 0.8, 0.85, 0.9, 0.95, 0.98)
 _MOST_PREVALENCE = (0.01, 0.05, 0.1, 0.15, 0.25, 1.0)
-# two-sided 95 % of Student's t by degrees of freedom; beyond, it is within a hundredth of the last
-_T = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
-_T_FAR = ((20, 2.09), (30, 2.05), (60, 2.0))
 
 
 def half_width(jobs: Sequence[Job]) -> float:
@@ -50,26 +48,21 @@ def half_width(jobs: Sequence[Job]) -> float:
     if len(jobs) < 2:  # noqa: PLR2004
         return math.inf
     variance = np.mean([(values - chosen).var(ddof=1) for values in arms.values()])
-    return _student(len(jobs)) * math.sqrt(variance / len(jobs))
+    return student(len(jobs) - 1) * math.sqrt(variance / len(jobs))
 
 
 def interval(values: Sequence[float] | Values) -> tuple[float, float] | None:
     """Return the 95 % interval of a mean by Student's t; None for fewer than two values.
 
     >>> interval([1.0, 3.0])
-    (-10.71, 14.71)
+    (-10.7062, 14.7062)
     """
     count = len(values)
     if count < 2:  # noqa: PLR2004
         return None
-    half = _student(count) * float(np.std(values, ddof=1)) / math.sqrt(count)
+    half = student(count - 1) * float(np.std(values, ddof=1)) / math.sqrt(count)
     middle = float(np.mean(values))
     return round(middle - half, 12), round(middle + half, 12)
-
-
-def _student(count: int) -> float:
-    """Return the two-sided 95 % point of Student's t for the mean of so many values, at least two."""
-    return _T[count - 2] if count - 2 < len(_T) else next((t for most, t in _T_FAR if count <= most), 1.97)
 
 
 def cross_fitted(arms: Mapping[str, Values], judged: Values) -> Values:

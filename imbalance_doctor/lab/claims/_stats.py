@@ -9,28 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from imbalance_doctor.facts._numbers import wilson
+from imbalance_doctor.lab._student import student
 
 __all__ = ["cosine", "mean", "proportion", "ratio", "rough", "spread"]
 
 _NORMAL = 1.96
-# Student's t at 97.5 %, by degrees of freedom from 1.
-_STUDENT = (
-    12.71,
-    4.303,
-    3.182,
-    2.776,
-    2.571,
-    2.447,
-    2.365,
-    2.306,
-    2.262,
-    2.228,
-    2.201,
-    2.179,
-    2.160,
-    2.145,
-    2.131,
-)
 
 
 def mean(name: str, values: ArrayLike) -> dict[str, float]:
@@ -46,13 +29,8 @@ def mean(name: str, values: ArrayLike) -> dict[str, float]:
     x = np.asarray(values, dtype=np.float64)
     if x.size == 1:
         return {name: float(x[0]), f"{name}_low": float(x[0]) - 1e9, f"{name}_high": float(x[0]) + 1e9}
-    t = _STUDENT[x.size - 2] if x.size - 2 < len(_STUDENT) else _NORMAL + 2.4 / (x.size - 1)
-    half = t * float(x.std(ddof=1)) / math.sqrt(x.size)
-    return {
-        name: float(x.mean()),
-        f"{name}_low": float(x.mean()) - half,
-        f"{name}_high": float(x.mean()) + half,
-    }
+    middle, half = float(x.mean()), student(x.size - 1) * float(x.std(ddof=1)) / math.sqrt(x.size)
+    return {name: middle, f"{name}_low": middle - half, f"{name}_high": middle + half}
 
 
 def proportion(name: str, hits: int, draws: int) -> dict[str, float]:
