@@ -84,12 +84,13 @@ def _in_columns(
     most = min(rows, int(np.count_nonzero(mask)))
     found, gradient = np.empty((2, classes)), np.empty((live, classes), x.dtype)
 
+    together = _COLUMNS if x.size < _SHARED else min(_COLUMNS, -(-classes // torch.get_num_threads()))
     work, places = 3 * (rows + most), 0
     if most * rows > _FEW_PAIRS:
         work, places = 4 * rows + 6 * most, 4 * rows + most + 4
 
     def some(first: int) -> None:
-        width = min(_COLUMNS, classes - first)
+        width = min(together, classes - first)
         blocks: tuple[np.ndarray, ...]
         if classes == 1:
             blocks = x.reshape(1, rows), mask.reshape(1, rows), gradient.reshape(1, live)
@@ -98,7 +99,7 @@ def _in_columns(
         room = (*blocks, np.empty(work), np.empty(places, np.int32))
         compiled.columns(x, mask, tau, weights, first, cost, room, found, gradient)
 
-    pieces = range(0, classes, _COLUMNS)
+    pieces = range(0, classes, together)
     if x.size >= _SHARED:
         in_turns(some, pieces)
     else:
@@ -106,12 +107,11 @@ def _in_columns(
             some(piece)
     left = np.flatnonzero(np.isnan(found[1]))
     if left.size:
-        columns = torch.from_numpy(left)
+        if left.size < classes:
+            columns = torch.from_numpy(left)
+            scores, positive, scale = scores[:, columns], positive[:, columns], scale[columns]
         with torch.autocast("cpu", enabled=False):
-            part = Ranked.of(
-                scores[:, columns], positive[:, columns], scale[columns], live, weight, pool_weight
-            )
-            rest = solve(part, "auto")
+            rest = solve(Ranked.of(scores, positive, scale, live, weight, pool_weight), "auto")
         if left.size == classes:
             return rest
         gradient[:, left] = rest[2].numpy()

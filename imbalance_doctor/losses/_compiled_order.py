@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from imbalance_doctor.losses._compiled_math import compiled, exp
 
-__all__ = ["gradient", "near_pairs", "statistics", "turned_statistics", "widths"]
+__all__ = ["gradient", "near_pairs", "recall", "statistics", "thresholds"]
 
 _SURE = 2.0  # standard deviations of a sampled rank
+_TILE = 512  # rows turned at once: they stay in the cache
+_FAR = 700.0  # exp of it is a double
 
 # -- order statistics ------------------------------------------------------------------------------
 
@@ -42,7 +46,7 @@ _keep_marked = compiled(_keep, exact=True)
 
 def _statistics(
     values: np.ndarray,
-    sample: np.ndarray,
+    each: int,
     places: np.ndarray,
     room: tuple[np.ndarray, np.ndarray],
     out: np.ndarray,
@@ -56,8 +60,8 @@ def _statistics(
     ----------
     values
         [M].
-    sample
-        Some of them, sorted; where it is all, the others are not looked at. [S].
+    each
+        One in so many is sampled.
     places
         From 0, lower and upper of each quantile, equal or neighbours, [L, 2].
     room
@@ -65,23 +69,19 @@ def _statistics(
     out
         Takes the values, NaN for a row with a NaN, [L, 2].
     """
-    count, size = values.size, sample.size
+    count, sample = values.size, values[::each].copy()
+    size = sample.size
     out[:] = np.nan
-    if np.isnan(sample[-1]):
-        return
-    if size == count:
-        for k in range(len(places)):
-            out[k, 0], out[k, 1] = sample[places[k, 0]], sample[places[k, 1]]
-        return
     mask, kept = room
     mask[:] = 0
     bounds, counts = np.empty((len(places), 2), values.dtype), np.empty((len(places), 2), np.int64)
     for k in range(len(places)):
         share = places[k, 0] / count
-        margin = 2 + _SURE * np.sqrt(share * size * (1 - share))
+        margin = 2 + _SURE * np.sqrt(share * size * (1 - share)) if size < count else 0.0
         low, high = int(max(0, share * size - margin)), int(share * size + margin) + 1
-        bounds[k, 0] = sample[low]
-        bounds[k, 1] = sample[high] if high < size else np.inf
+        bounds[k, 0], bounds[k, 1] = np.partition(sample, low)[low], np.inf
+        if high < size:
+            bounds[k, 1] = np.partition(sample, high)[high]
         below, inside, odd = _mark_between(values, bounds[k, 0], bounds[k, 1], mask)
         counts[k, 0], counts[k, 1] = below, inside
         if odd:
@@ -102,165 +102,219 @@ def _statistics(
 statistics = compiled(_statistics, exact=True)
 
 
-def _turned(
+# -- recall above a quantile -----------------------------------------------------------------------
+
+
+def _kernel_sum(x: np.ndarray, threshold: float, width: float) -> float:
+    """Sum the anchor's kernel over the scores of a class."""
+    square, total = width * width, 0.0
+    for j in range(x.size):
+        away = x[j] - threshold
+        share = width / (square + away * away)
+        total += share * share
+    return total
+
+
+def _deviation(x: np.ndarray, step: int) -> Any:
+    """Return the standard deviation of every `step`-th score."""
+    total = square = 0.0
+    for j in range(0, x.size, step):
+        away = np.float64(x[j]) - x[0]
+        total += away
+        square += away * away
+    count = (x.size + step - 1) // step
+    return np.sqrt(max(square / count - (total / count) ** 2, 0.0))
+
+
+_sum_kernel, _spread_of = compiled(_kernel_sum), compiled(_deviation)
+
+
+def _thresholds(
     scores: np.ndarray,
-    sample: np.ndarray,
-    places: np.ndarray,
     first: int,
-    tile: int,
-    room: tuple[np.ndarray, np.ndarray],
-    out: np.ndarray,
+    rank: tuple[int, int, float],
+    sampling: tuple[int, int],
+    shape: tuple[float, float],
+    live: int,
+    room: tuple[np.ndarray, np.ndarray, np.ndarray],
+    out: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    """Do this for some neighbouring columns of a matrix.
+    """Find a quantile of each of some neighbouring classes, and what its anchor needs.
 
     Parameters
     ----------
     scores
         [M, C].
-    sample
-        [columns, S].
-    places
-        [L, 2].
     first
-        First of the columns.
-    tile
-        Rows copied at once: they stay in the cache while they are turned.
+        The first of the classes.
+    rank
+        Lower and upper order statistic, and the share of the upper.
+    sampling
+        One score in so many is sampled for the quantile; and for the deviation.
+    shape
+        Least bandwidth of the anchor in deviations, and the factor from bandwidth to width.
+    live
+        Rows ``[0, live)`` are summed over; 0 where the anchor is not wanted.
     room
-        Work space, uint8 [M] and of the scores' type [columns + 1, M].
+        Work space: uint8 [M], and of the scores' type [M] and [columns, M], which with one class are the
+        scores.
     out
-        [columns, L, 2].
+        Takes the quantile and the sum of the kernel, and holds the temperature where it takes the width, [C].
     """
-    rows, width = len(scores), len(sample)
-    mask, block = room
-    for start in range(0, rows, tile):
-        end = min(start + tile, rows)
-        for c in range(width):
-            for j in range(start, end):
-                block[c, j] = scores[j, first + c]
-    for c in range(width):
-        statistics(block[c], sample[c], places, (mask, block[width]), out[c])
+    lower, upper, between = rank
+    each, step = sampling
+    spread, tail = shape
+    mask, kept, block = room
+    theta, width, total = out
+    rows, places, found = len(scores), np.array([[lower, upper]]), np.empty((1, 2), scores.dtype)
+    if scores.shape[1] > 1:
+        for start in range(0, rows, _TILE):
+            for c in range(len(block)):
+                for j in range(start, min(start + _TILE, rows)):
+                    block[c, j] = scores[j, first + c]
+    for i in range(len(block)):
+        c = first + i
+        statistics(block[i], each, places, (mask, kept), found)
+        low, high = found[0]
+        theta[c] = low if low == high else low + theta.dtype.type(between) * (high - low)
+        if live > 0:
+            deviation = spread * _spread_of(block[i], step)
+            width[c] = tail * (deviation if width[c] < deviation < np.inf else width[c])
+            total[c] = _sum_kernel(block[i, :live], theta[c], width[c])
 
 
-turned_statistics = compiled(_turned, exact=True)
+thresholds = compiled(_thresholds, exact=True)
+
+
+def _recall(
+    scores: np.ndarray,
+    members: tuple[np.ndarray, np.ndarray],
+    weight: np.ndarray,
+    tau: np.ndarray,
+    live: int,
+    at: tuple[np.ndarray, np.ndarray, np.ndarray],
+    out: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    """Compute 1 - soft recall of each class above its threshold, and the derivatives.
+
+    Parameters
+    ----------
+    scores
+        [M, C].
+    members
+        Flat place in the scores and class of each positive, [E] each.
+    weight
+        Of each positive, [E], or [0] for 1.
+    tau
+        Temperatures, [C].
+    live
+        As for :func:`thresholds`; live positives are taken out of the sums.
+    at
+        What :func:`thresholds` has found.
+    out
+        Takes the loss, NaN for a class without weight, and its validity, [C]; the derivatives, [E].
+    """
+    place, column = members
+    theta, width, total = at
+    loss, valid, slope = out
+    flat, classes = scores.ravel(), scores.shape[1]
+    mass, caught = np.zeros(classes), np.zeros(classes)
+    for k in range(place.size):
+        c = column[k]
+        x, share = flat[place[k]], weight[k] if weight.size else 1.0
+        z = (np.float64(x) - theta[c]) / tau[c]
+        above = 1 / (1 + exp(min(max(-z, -_FAR), _FAR)))
+        mass[c] += share
+        caught[c] += share * above
+        slope[k] = share * above * (above - 1) / tau[c]
+        if place[k] < live * classes:
+            away = x - theta[c]
+            kernel = width[c] / (width[c] * width[c] + away * away)
+            total[c] -= kernel * kernel
+    for c in range(classes):
+        valid[c] = mass[c] > 0
+        loss[c] = 1 - caught[c] / mass[c] if valid[c] else np.nan
+    for k in range(place.size):
+        slope[k] /= mass[column[k]] if valid[column[k]] else np.inf
+
+
+recall = compiled(_recall)
 
 # -- the anchor -----------------------------------------------------------------------------------
 
 
-def _kernel(x: np.ndarray, threshold: float, width: float, out: np.ndarray) -> float:
-    """Write a kernel at each score of a class, and return its sum."""
-    square, total = width * width, 0.0
+def _pull(x: np.ndarray, threshold: float, width: float, factor: float, out: np.ndarray) -> None:
+    """Write a multiple of the kernel at each score of a class."""
+    square = width * width
     for j in range(x.size):
         away = x[j] - threshold
         share = width / (square + away * away)
-        out[j] = share * share
-        total += out[j]
-    return total
+        out[j] = share * share * factor
 
 
-def _kernel_row(
-    x: np.ndarray, threshold: np.ndarray, width: np.ndarray, total: np.ndarray, out: np.ndarray
+def _pull_row(
+    x: np.ndarray, threshold: np.ndarray, width: np.ndarray, factor: np.ndarray, out: np.ndarray
 ) -> None:
     """Do so for the scores of a row, each of another class."""
     for c in range(x.size):
         away = x[c] - threshold[c]
         share = width[c] / (width[c] * width[c] + away * away)
-        out[c] = share * share
-        total[c] += out[c]
+        out[c] = share * share * factor[c]
 
 
-def _times(out: np.ndarray, factor: float) -> None:
-    for j in range(out.size):
-        out[j] *= factor
-
-
-def _times_row(out: np.ndarray, factor: np.ndarray) -> None:
-    for c in range(out.size):
-        out[c] *= factor[c]
-
-
-_fill_kernel, _fill_row = compiled(_kernel), compiled(_kernel_row)
-_scale, _scale_row = compiled(_times), compiled(_times_row)
+_fill_pull, _fill_row = compiled(_pull), compiled(_pull_row)
 
 
 def _gradient(
     scores: np.ndarray,
-    anchor: tuple[np.ndarray, np.ndarray],
+    anchor: tuple[np.ndarray, np.ndarray, np.ndarray],
     slopes: tuple[np.ndarray, np.ndarray, np.ndarray],
     upstream: np.ndarray,
     least: float,
     part: tuple[int, int],
     out: np.ndarray,
 ) -> None:
-    """Write the gradient of the anchored losses of some neighbouring classes.
+    """Write the gradient of the anchored losses for some live rows.
 
     Parameters
     ----------
     scores
         Of the live rows, [live, C].
     anchor
-        Threshold and width of each class, of the scores' type, [C].
+        Threshold and width of each class, of the scores' type, and the sum of the kernel over its live
+        negatives, [C].
     slopes
-        Flat place and class of each positive among them, and its derivative, [E].
+        Flat place and class of each positive among them, ascending, and its derivative, [E].
     upstream
         Gradient by each class's loss, [C].
     least
-        What the sum of the kernel over the negatives is taken for, at least.
+        What the sum of the kernel is taken for, at least.
     part
-        First class, and the end.
+        First row, and the end.
     out
         Takes the gradient, [live, C].
     """
-    threshold, width = anchor
+    threshold, width, total = anchor
     place, column, slope = slopes
     first, end = part
-    rows, classes = scores.shape
-    total, force = np.zeros(classes), np.zeros(classes)
-    factor = np.empty(classes, out.dtype)
+    classes = scores.shape[1]
+    factor = np.zeros(classes, out.dtype)
+    for k in range(place.size):
+        factor[column[k]] -= slope[k] * upstream[column[k]]
+    for c in range(classes):
+        factor[c] /= max(total[c], least)
     flat = out.ravel()
     if classes == 1:
-        total[0] = _fill_kernel(scores.ravel(), threshold[0], width[0], flat)
+        _fill_pull(scores.ravel()[first:end], threshold[0], width[0], factor[0], flat[first:end])
     else:
-        here = slice(first, end)
-        for j in range(rows):
-            _fill_row(scores[j, here], threshold[here], width[here], total[here], out[j, here])
+        for j in range(first, end):
+            _fill_row(scores[j], threshold, width, factor, out[j])
     for k in range(place.size):
-        c = column[k]
-        if first <= c < end:
-            total[c] -= flat[place[k]]
-            force[c] += slope[k] * upstream[c]
-    for c in range(first, end):
-        factor[c] = -force[c] / max(total[c], least)
-    if classes == 1:
-        _scale(flat, factor[0])
-    else:
-        for j in range(rows):
-            _scale_row(out[j, here], factor[here])
-    for k in range(place.size):
-        if first <= column[k] < end:
+        if first * classes <= place[k] < end * classes:
             flat[place[k]] = slope[k] * upstream[column[k]]
 
 
 gradient = compiled(_gradient)
-
-
-def _widths(scores: np.ndarray, step: int, tau: np.ndarray, share: float, out: np.ndarray) -> None:
-    """Write the larger of a temperature and a share of the deviation of every `step`-th score, [C]."""
-    rows, classes = scores.shape
-    total, square = np.zeros(classes), np.zeros(classes)
-    count = 0
-    for j in range(0, rows, step):
-        count += 1
-        for c in range(classes):
-            away = np.float64(scores[j, c]) - scores[0, c]
-            total[c] += away
-            square[c] += away * away
-    for c in range(classes):
-        mean = total[c] / count
-        spread = share * np.sqrt(max(square[c] / count - mean * mean, 0.0))
-        out[c] = spread if tau[c] < spread < np.inf else tau[c]
-
-
-widths = compiled(_widths)
 
 # -- pairs -----------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -51,13 +51,15 @@ _CUBIC = np.array([[0, -2, 3, -1], [6, -3, -6, 3], [0, 6, 3, -3], [0, -1, 0, 1]]
 
 
 class Solution(NamedTuple):
-    """Of each class loss, validity, threshold and width of the anchor, [C]; of each positive the slope."""
+    """Of each class loss, validity, and what its anchor needs, [C]; of each positive the slope."""
 
     loss: np.ndarray
     valid: np.ndarray
+    slope: np.ndarray
     threshold: np.ndarray
     width: np.ndarray
-    slope: np.ndarray
+    total: np.ndarray | None
+    """Sum of the anchor's kernel over live negatives; None where it is not known."""
 
 
 def logistic(z: np.ndarray) -> np.ndarray:
@@ -147,7 +149,7 @@ def quantiles(
         found = np.empty((len(ends), 2), values.dtype)
         places = np.array([end[:2] for end in ends])
         room = np.empty(values.size, np.uint8), np.empty_like(values)
-        compiled.statistics(values, np.sort(values[::_EACH]), places, room, found)
+        compiled.statistics(values, _EACH, places, room, found)
         pairs = list(found)
     else:
         wanted = _order_statistics(values, sorted({place for end in ends for place in end[:2]}))
@@ -177,28 +179,6 @@ def _ends(
     return ends
 
 
-def _thresholds(scores: np.ndarray, level: float, interpolation: Interpolation) -> np.ndarray:
-    """Return one quantile of each class, [C]."""
-    rows, classes = scores.shape
-    compiled = kernels("order") if classes > 1 and rows > _FEW else None
-    if compiled is None:
-        columns = (scores.ravel(),) if classes == 1 and kernels("order") is not None else turned(scores)
-        return np.array([quantiles(one, [level], interpolation)[0] for one in columns], scores.dtype)
-    low, high, share = _ends([level], rows, interpolation, 0)[0]
-    sample = np.sort(np.ascontiguousarray(scores[::_EACH].T))
-    places, found = np.array([[low, high]]), np.empty((classes, 1, 2), scores.dtype)
-
-    def some(first: int) -> None:
-        part = slice(first, first + _COLUMNS)
-        room = np.empty(rows, np.uint8), np.empty((len(sample[part]) + 1, rows), scores.dtype)
-        compiled.turned_statistics(scores, sample[part], places, first, _TILE, room, found[part])
-
-    in_turns(some, range(0, classes, _COLUMNS))
-    lower, upper = found[:, 0].T
-    between: np.ndarray = np.where(lower == upper, lower, lower + scores.dtype.type(share) * (upper - lower))
-    return between
-
-
 def recall(
     scores: np.ndarray,
     members: tuple[np.ndarray, np.ndarray],
@@ -206,6 +186,7 @@ def recall(
     interpolation: Interpolation,
     tau: np.ndarray,
     weight: np.ndarray | None,
+    live: int,
 ) -> Solution | None:
     """Return 1 - soft recall above a quantile.
 
@@ -223,15 +204,20 @@ def recall(
         [C].
     weight
         Of each positive, [E], or None.
+    live
+        Rows ``[0, live)`` take part in the anchor; 0 where there is none.
 
     Returns
     -------
     Solution or None
         None where a score is NaN.
     """
+    compiled = kernels("order")
+    if compiled is not None:
+        return _recall_compiled(compiled, scores, members, level, interpolation, tau, weight, live)
     classes, kind = scores.shape[1], scores.dtype
     place, column = members
-    theta = _thresholds(scores, level, interpolation)
+    theta = np.array([quantiles(one, [level], interpolation)[0] for one in turned(scores)], kind)
     if np.isnan(theta).any():
         return None
     at = column if classes > 1 else 0
@@ -247,19 +233,45 @@ def recall(
         slope *= weight
         above *= weight
     loss = np.where(valid, 1 - np.bincount(column, above, classes) / safe, np.nan).astype(kind)
-    return Solution(loss, valid, theta, _width(scores, tau), slope)
+    return Solution(loss, valid, slope, theta, _width(scores, tau), None)
+
+
+def _recall_compiled(
+    compiled: Any,
+    scores: np.ndarray,
+    members: tuple[np.ndarray, np.ndarray],
+    level: float,
+    interpolation: Interpolation,
+    tau: np.ndarray,
+    weight: np.ndarray | None,
+    live: int,
+) -> Solution | None:
+    scores = np.ascontiguousarray(scores)
+    (rows, classes), kind = scores.shape, scores.dtype
+    rank = _ends([level], rows, interpolation, 0)[0]
+    sampling = (_EACH if rows > _FEW else 1), 1 + rows // SAMPLE
+    at = np.empty(classes, kind), tau.copy(), np.zeros(classes)
+
+    def some(first: int) -> None:
+        width = min(_COLUMNS, classes - first)
+        block = np.empty((width, rows), kind) if classes > 1 else scores.reshape(1, rows)
+        room = np.empty(rows, np.uint8), np.empty(rows, kind), block
+        compiled.thresholds(scores, first, rank, sampling, (SPREAD, TAIL), live, room, at)
+
+    if classes > 1:
+        in_turns(some, range(0, classes, _COLUMNS))
+    else:
+        some(0)
+    if np.isnan(at[0]).any():
+        return None
+    out = np.empty(classes, kind), np.empty(classes, bool), np.empty(members[0].size, kind)
+    compiled.recall(scores, members, np.empty(0, kind) if weight is None else weight, tau, live, at, out)
+    return Solution(*out, *at)
 
 
 def _width(scores: np.ndarray, tau: np.ndarray) -> np.ndarray:
     """Return the bandwidth of the anchor's kernel for each class, [C]."""
-    step = 1 + scores.shape[0] // SAMPLE
-    compiled = kernels("order")
-    if compiled is not None:
-        widths = np.empty_like(tau)
-        compiled.widths(scores, step, tau, SPREAD, widths)
-        widths *= tau.dtype.type(TAIL)
-        return widths
-    sample = scores[::step]
+    sample = scores[:: 1 + scores.shape[0] // SAMPLE]
     with np.errstate(invalid="ignore", over="ignore"):  # infinite scores leave it to the temperature
         away = sample - sample[0]
         mean = away.sum(0) / len(away)

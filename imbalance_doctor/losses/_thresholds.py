@@ -222,6 +222,8 @@ class Anchor(NamedTuple):
 
     threshold: Tensor
     width: Tensor
+    total: Tensor | None = None
+    """Sum of the kernel over live negatives, float64 [C], where it is known: the compiled form needs it."""
 
     @classmethod
     def at(cls, threshold: Tensor, scores: Tensor, tau: Tensor) -> Anchor:
@@ -267,11 +269,9 @@ class _KnownGradient(torch.autograd.Function):
             raise RuntimeError("this loss has no second derivatives: its gradient is computed with its value")
         place, column, value, fate, *anchor = ctx.saved_tensors
         force, (rows, classes), live = upstream[0], ctx.shape, ctx.live
-        if fate is None and value.device.type == "cpu":
-            held = (place, column, value, *anchor)
-            found = _gradient_on_host(force.numpy(), [part.numpy() for part in held], (rows, live))
-            if found is not None:
-                return torch.from_numpy(found), None
+        if fate is None and value.device.type == "cpu" and not (anchor and anchor[3] is None):
+            held = [part.numpy() for part in (place, column, value, *anchor)]
+            return torch.from_numpy(_gradient_on_host(force.numpy(), held, (rows, live))), None
         value = value * (force if classes == 1 else force[column])
         if anchor:
             out = anchor_pull(anchor[0], Anchor(*anchor[1:]), Slopes(place, column, value))
@@ -285,27 +285,25 @@ class _KnownGradient(torch.autograd.Function):
         return out, None
 
 
-def _gradient_on_host(force: np.ndarray, held: list[np.ndarray], size: tuple[int, int]) -> np.ndarray | None:
-    """Compute in numpy what the backward pass returns; None for an anchor that is not compiled."""
+def _gradient_on_host(force: np.ndarray, held: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """Compute in numpy what the backward pass returns, and what comes from an anchor in compiled loops."""
     (place, column, value, *anchor), (rows, live), classes = held, size, force.size
     force = np.ascontiguousarray(force)  # of a sum it is a single number spread out
     if not anchor:
         out = np.zeros((rows, classes), value.dtype)
         out.ravel()[place] = value * (force if classes == 1 else force[column])
         return out
-    compiled = kernels("order")
-    if compiled is None:
-        return None
     scores, *at = anchor
     out = np.empty((rows, classes), scores.dtype)
     out[live:] = 0
 
     def some(part: tuple[int, int]) -> None:
-        compiled.gradient(scores, tuple(at), (place, column, value), force, _NO_PULL, part, out[:live])
+        kernels("order").gradient(
+            scores, tuple(at), (place, column, value), force, _NO_PULL, part, out[:live]
+        )
 
-    pieces = min(classes, torch.get_num_threads()) if scores.size >= _SHARED else 1
-    ends = [classes * k // pieces for k in range(pieces + 1)]
-    in_turns(some, list(pairwise(ends)))
+    pieces = torch.get_num_threads() if scores.size >= _SHARED else 1
+    in_turns(some, list(pairwise(live * k // pieces for k in range(pieces + 1))))
     return out
 
 
@@ -367,7 +365,7 @@ def anchor_pull(scores: Tensor, anchor: Anchor, positives: Slopes) -> Tensor:
     Tensor
         Gradient of the negatives, [live, C], and 0 at positives.
     """
-    threshold, width = anchor
+    threshold, width, _ = anchor
     pull = torch.sub(scores, threshold)
     torch.addcmul(width * width, pull, pull, out=pull)
     torch.div(width, pull, out=pull).square_()

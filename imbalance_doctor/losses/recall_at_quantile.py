@@ -125,14 +125,27 @@ def _solve_on_host(
     row, column = members
     place = row if plain.shape[1] == 1 else row * plain.shape[1] + column
     share = None if weight is None else weight.detach().numpy()[row]
-    solution = _host.recall(plain, (place, column), 1.0 - task.quantile, task.interpolation, tau, share)
+    wanted = scores.requires_grad and torch.is_grad_enabled()
+    live = plain.shape[0] if live is None else live
+    solution = _host.recall(
+        plain,
+        (place, column),
+        1.0 - task.quantile,
+        task.interpolation,
+        tau,
+        share,
+        live if wanted and task.anchor else 0,
+    )
     if solution is None:
         return None
-    loss, valid, theta, width, slope = map(torch.from_numpy, solution)
-    if scores.requires_grad and torch.is_grad_enabled():
-        slopes = Slopes(torch.from_numpy(place), torch.from_numpy(column), slope)
-        anchor = Anchor(theta, width) if task.anchor else None
-        loss = known_gradient(scores, loss, scores.shape[0] if live is None else live, slopes, anchor)
+    loss, valid = torch.from_numpy(solution.loss), torch.from_numpy(solution.valid)
+    if wanted:
+        slopes = Slopes(*map(torch.from_numpy, (place, column, solution.slope)))
+        anchor = None
+        if task.anchor:
+            total = None if solution.total is None else torch.from_numpy(solution.total)
+            anchor = Anchor(torch.from_numpy(solution.threshold), torch.from_numpy(solution.width), total)
+        loss = known_gradient(scores, loss, live, slopes, anchor)
     return loss, valid
 
 
