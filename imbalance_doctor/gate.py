@@ -8,7 +8,7 @@ code  meaning
 ====  =========================================================================================
 0     no finding at or above ``fail_on``
 1     findings at or above ``fail_on``, a recommendation that cannot be met, or, when strict,
-      errors and warnings that could not be checked for want of an input
+      errors and warnings that could not be checked for want of an input (`unchecked`)
 3     nothing could be evaluated: no rule passed and none fired, or a training log does not say enough
 ====  =========================================================================================
 
@@ -47,6 +47,7 @@ __all__ = [
     "read_baseline",
     "relative",
     "reported",
+    "unchecked",
     "write_baseline",
 ]
 
@@ -64,7 +65,8 @@ class Policy:
     fail_on
         Lowest severity that fails; ``never`` for reports that only inform.
     strict
-        A rule of severity error or warning that lacks an input fails too.
+        A rule of severity error or warning that lacks an input fails too. A training log is judged by what
+        was given with it: rules that need labels or a plan do not fail where there are none.
     """
 
     fail_on: FailOn = "error"
@@ -209,9 +211,9 @@ def _exit(diagnosis: Diagnosis, policy: Policy) -> Exit:  # noqa: C901  one endi
     failing = sum(fails(f, policy.fail_on) for f in diagnosis.findings)
     if failing and not reasons:
         reasons.append(f"{_count(failing, 'finding')} at or above {policy.fail_on}")
-    unchecked = {u.rule for u in diagnosis.unknown if u.missing and u.severity != "note"}
-    if policy.strict and unchecked:
-        reasons.append(f"{_count(len(unchecked), 'rule')} not checked for want of an input (strict)")
+    open_rules = {u.rule for u in unchecked(diagnosis)}
+    if policy.strict and open_rules:
+        reasons.append(f"{_count(len(open_rules), 'rule')} not checked for want of an input (strict)")
     if reasons:
         return end(1, " and ".join(reasons))
     open_ = _cannot_tell(diagnosis)
@@ -233,6 +235,22 @@ def _exit(diagnosis: Diagnosis, policy: Policy) -> Exit:  # noqa: C901  one endi
     if untold:
         why += f"; {_count(untold, 'rule')} not checked"
     return end(0, why)
+
+
+def unchecked(diagnosis: Diagnosis) -> tuple[Unknown, ...]:
+    """Return the errors and warnings that could not be checked for want of an input, which strict fails.
+
+    Of a training log those are left out that want the labels, or a plan, where there are none at all: its
+    verdict stands on the log.
+    """
+    facts = diagnosis.facts
+    told = {"labels": "labels.rows", "plan": "plan.loss"} if diagnosis.trained else {}
+    absent = {name for name, fact in told.items() if facts.value(fact) is None}
+    return tuple(
+        u
+        for u in diagnosis.unknown
+        if u.missing and u.severity != "note" and not absent & {name.partition(".")[0] for name in u.missing}
+    )
 
 
 def _cannot_tell(diagnosis: Diagnosis) -> list[str]:

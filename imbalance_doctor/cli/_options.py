@@ -177,7 +177,12 @@ _POLICY: dict[str, tuple[Any, Any, Any]] = {
     "strict": (
         bool | None,
         None,
-        _option("--strict/--no-strict", panel="Gate", help="Unknown is a failure."),
+        _option(
+            "--strict/--no-strict",
+            panel="Gate",
+            help="Unknown is a failure: errors and warnings that lack an input. A log without labels, or "
+            "without a plan (a loss), is held to the rules that need none.",
+        ),
     ),
     "baseline": (
         Path | None,

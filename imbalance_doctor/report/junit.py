@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from imbalance_doctor.diagnose import Diagnosis
 from imbalance_doctor.engine.base import Finding, Unknown
-from imbalance_doctor.gate import fails, option, reported
+from imbalance_doctor.gate import fails, option, reported, unchecked
 from imbalance_doctor.report._format import clean, paragraphs
 
 FORMAT = "junit"
@@ -87,18 +87,19 @@ def _cases(diagnosis: Diagnosis) -> Iterator[_Case]:
             message=clean(f"suppressed: {suppressed.reason}"),
             detail=clean(suppressed.finding.message),
         )
+    strictly = unchecked(diagnosis) if diagnosis.exit.strict else ()
     for unknown in diagnosis.unknown:
-        yield _unchecked(unknown, strict=diagnosis.exit.strict)
+        yield _unchecked(unknown, failing=unknown in strictly)
     for rule in diagnosis.passed:
         yield _Case(name=clean(rule), group=_SUITE)
 
 
-def _unchecked(unknown: Unknown, *, strict: bool) -> _Case:
+def _unchecked(unknown: Unknown, *, failing: bool) -> _Case:
     needed = ", ".join(map(option, unknown.missing))
     return _Case(
         name=clean(unknown.rule),
         group=clean(unknown.run) or _SUITE,
-        outcome="error" if strict and unknown.missing and unknown.severity != "note" else "skipped",
+        outcome="error" if failing else "skipped",
         kind="unknown",
         message=clean(f"not checked, needs {needed}" if needed else "not checked"),
         detail=clean(unknown.because),

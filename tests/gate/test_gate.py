@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +12,8 @@ from imbalance_doctor import gate
 from imbalance_doctor.diagnose import Diagnosis, TrainedRun
 from imbalance_doctor.engine.base import Finding, Unknown
 from imbalance_doctor.errors import InputError
-from imbalance_doctor.evidence import Location, TrainingLog, TrainingPlan
-from imbalance_doctor.facts.base import Facts
+from imbalance_doctor.evidence import LabelCounts, Location, TrainingLog, TrainingPlan
+from imbalance_doctor.facts.base import Evidence, Facts, measure
 from imbalance_doctor.gate import Baseline, BaselineEntry, Policy, Suppression
 from imbalance_doctor.recommend.base import Recommendation
 from imbalance_doctor.sources.config import Config
@@ -35,6 +36,34 @@ def judged(*findings, **more):
 
 def apply(diagnosis, baseline=None, today=TODAY, **policy):
     return gate.apply(diagnosis, Policy(**policy), baseline=baseline, today=today)
+
+
+@pytest.mark.parametrize(
+    ("plan", "labels", "failing"),
+    [
+        (TrainingPlan(), None, {"of-the-log"}),
+        (TrainingPlan(loss="bce"), None, {"of-the-log", "of-the-plan"}),
+        (TrainingPlan(), {0: 90, 1: 10}, {"of-the-log", "of-the-labels"}),
+        (TrainingPlan(loss="bce"), {0: 90, 1: 10}, {"of-the-log", "of-the-plan", "of-the-labels", "of-both"}),
+    ],
+)
+def test_strict_holds_a_log_to_what_was_given_with_it(plan, labels, failing):
+    counts = labels and LabelCounts(
+        classes=tuple(map(str, labels)), counts=np.array([*labels.values()]), rows=100, positive=1
+    )
+    facts = measure(Evidence(plan=plan, labels=counts))
+    wanting = (
+        unknown("of-the-log", missing=("log.recall",)),
+        unknown("of-the-plan", missing=("plan.batch_size",)),
+        unknown("of-the-labels", missing=("labels",)),
+        unknown("of-both", missing=("labels", "plan.batch_size")),
+    )
+    run = TrainedRun(log=TrainingLog(series=()), name="", facts=facts, findings=(), verdict="healthy")
+    of_a_log = judged(unknown=wanting, facts=facts, trained=(run,))
+    assert {u.rule for u in gate.unchecked(of_a_log)} == failing
+    told = f"{len(failing)} rule{'s' * (len(failing) > 1)} not checked for want of an input (strict)"
+    assert apply(of_a_log, strict=True).exit.why == told
+    assert len(gate.unchecked(replace(of_a_log, trained=()))) == 4  # a plan is held to all
 
 
 @pytest.mark.parametrize("fail_on", [*SEVERITIES, "never"])
