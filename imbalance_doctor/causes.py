@@ -8,6 +8,9 @@ cause is its share of the evidence, with one more share for "none of them":
 
     score(c) = exp(w(c)) / (1 + sum over causes of exp(w))
 
+What labelled runs showed then moves the ranking: each finding shifts the log-odds of a cause by how much more
+often its rule fired where that was the cause (`imbalance_doctor.engine.odds`).
+
 The confidence of a finding is what its rule claims, or less where that was measured (`settled`).
 """
 
@@ -24,6 +27,8 @@ from imbalance_doctor.engine.base import Confidence, Finding, Severity
 from imbalance_doctor.engine.expression import Expression, parse
 from imbalance_doctor.engine.figures import Figures
 from imbalance_doctor.engine.loader import CONFIDENCES
+from imbalance_doctor.engine.odds import Odds
+from imbalance_doctor.engine.rulebook import odds as counted_odds
 from imbalance_doctor.facts._numbers import wilson
 from imbalance_doctor.facts.base import Facts
 
@@ -186,13 +191,15 @@ def _weight(finding: Finding) -> float:
     return weight if finding.from_log else weight * _number("weights", "unseen")
 
 
-def rank(explained: Explained) -> tuple[Cause, ...]:
+def rank(explained: Explained, counted: Odds | None = None) -> tuple[Cause, ...]:
     """Rank the causes that findings speak for, the likeliest first.
 
     Parameters
     ----------
     explained
         Findings of one run.
+    counted
+        How rules fired on labelled runs; what ships where it is not given.
 
     Returns
     -------
@@ -217,6 +224,9 @@ def rank(explained: Explained) -> tuple[Cause, ...]:
     for name, votes in found.items():
         own = sum(weight for weight, finding in votes if finding.rule not in explained.by)
         odds[name] = math.exp(own + _number("weights", "explained") * min(lent.get(name, 0.0), own))
+    fired = [f for f in explained.findings if f.from_log]
+    odds, unnamed = _shifted(odds, fired, counted_odds() if counted is None else counted)
+    found |= {cause: [(0.0, finding) for finding in seen] for cause, seen in unnamed.items()}
     total = 1 + sum(odds.values())
     causes = []
     for name, votes in found.items():
@@ -235,6 +245,32 @@ def rank(explained: Explained) -> tuple[Cause, ...]:
             )
         )
     return tuple(sorted(causes, key=lambda cause: (-cause.score, cause.id)))
+
+
+def _shifted(
+    odds: Mapping[str, float], fired: Sequence[Finding], counted: Odds
+) -> tuple[dict[str, float], dict[str, list[Finding]]]:
+    """Shift the odds of causes by what labelled runs showed.
+
+    Returns
+    -------
+    tuple
+        The odds, and the findings behind those causes that no rule names: those that gained.
+    """
+    fired = [f for f in fired if f.rule in counted.rules]
+    fired = [f for f in fired if counted.rules[f.rule].fires >= _number("counted", "fires")]
+    witnesses: dict[str, list[Finding]] = {}
+    for finding in fired:
+        for cause, runs in counted.rules[finding.rule].causes.items():
+            if runs >= _number("counted", "witnessed") and cause not in odds:
+                witnesses.setdefault(cause, []).append(finding)
+    start = _number("counted", "unnamed") * (1 + sum(odds.values()))
+    shifted = {}
+    for cause in (*odds, *witnesses):
+        shift = sum(counted.shift(f.rule, cause, runs=_number("counted", "runs")) for f in fired)
+        if cause in odds or shift > 0:
+            shifted[cause] = odds.get(cause, start) * math.exp(_number("counted", "share") * shift)
+    return shifted, {cause: seen for cause, seen in witnesses.items() if cause in shifted}
 
 
 def _confidence(score: float) -> Confidence:

@@ -63,7 +63,7 @@ def _storable(*, store: bool, small: bool) -> None:
     if small:
         raise InputError(
             "expected a whole measurement at full size to be stored", where="--store",
-            hint="score stores with --make held-out, claims without ids, none with --smoke",
+            hint="score stores with --make held-out or tuning, claims without ids, none with --smoke",
         )  # fmt: skip
     if not (_beside_the_rules("").parent / "pyproject.toml").is_file():
         raise InputError(
@@ -149,6 +149,7 @@ def run(  # noqa: PLR0913, PLR0917  options
 
 @app.command(
     epilog="Examples:\n\n    imbalance-doctor lab score --runs my_runs\n\n"
+    "    imbalance-doctor lab score --make tuning --each 4 --seeds 3 --data data/ -j 2 --store\n\n"
     "    imbalance-doctor lab score --make held-out --each 4 --data data/ --remedies -j 2 --store\n"
 )
 @options("output")
@@ -185,8 +186,12 @@ def score(  # noqa: PLR0913, PLR0917  options
     smoke: _SMOKE = False,
     store: _STORE = False,
 ) -> None:
-    """Diagnose labelled runs and count: faults noticed, causes right, false alarms, remedies that help."""
-    _storable(store=store, small=smoke or make != "held-out")
+    """Diagnose labelled runs and count: faults noticed, causes right, false alarms, remedies that help.
+
+    With --store, runs of the tuning part write how rules and causes go together (rules/odds.json), and runs
+    of the held-out part, which had no say in that, what the diagnosis is worth.
+    """
+    _storable(store=store, small=smoke or make == "nothing")
     names = None
     experiment, made, results = _lab("experiment"), _lab("runs"), _lab("results")
     rules, folder = _rules(), _text(data)
@@ -198,14 +203,16 @@ def score(  # noqa: PLR0913, PLR0917  options
             labels = made.make_all(jobs, runs, workers=workers, progress=progress)
         names = {label.name for label in labels}
     with _resumable(runs), progress_bar("diagnosing", least=2, noun="runs") as progress:
-        found, said = experiment.score(
+        found, said, by_loss = experiment.score(
             runs, rules, level=level, data=folder, names=names, with_remedies=remedies, workers=workers,
             progress=progress,
         )  # fmt: skip
     about = results.About.now(seed=0, seconds=round(time.monotonic() - began))
-    if store:
+    if store and make == "held-out":
         results.store("diagnosis", found, about)
         experiment.store_rules(said, rules, about, _beside_the_rules("measured.json"))
+    elif store:
+        experiment.store_odds([*said, *by_loss], about, _beside_the_rules("odds.json"))
     shown = results.Results(diagnosis=results.Part(about=about, figures=found))
     write(
         _lab("page").render(shown, format=output.format, verbose=output.verbose, **page(output.output)),

@@ -21,13 +21,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from imbalance_doctor.engine.document import read_document
 from imbalance_doctor.errors import RuleError, did_you_mean
 from imbalance_doctor.facts._numbers import wilson
 
 __all__ = ["FILE_NAME", "Figures", "Measured", "Share", "ends"]
 
 FILE_NAME = "measured.json"
-MAX_BYTES = 4 * 1024 * 1024
 Share = tuple[int, int]  # runs, and of how many
 
 
@@ -162,30 +162,8 @@ class Measured:
         RuleError
             It cannot be read, or holds something else.
         """
-        path = root / FILE_NAME
-        where = where or str(path)
-        try:
-            with path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
-        except FileNotFoundError:
-            return cls(about={}, rules={})
-        except OSError as error:
-            raise RuleError(f"cannot read the figures: {error.strerror or error}", where=where) from None
-        if len(data) > MAX_BYTES:
-            limit = f"{MAX_BYTES // 2**20} MiB"
-            raise RuleError(f"expected at most {limit}, but the file is larger", where=where)
-        try:
-            return cls.of(json.loads(data))
-        except json.JSONDecodeError as error:
-            raise RuleError(
-                f"expected JSON, but {error.msg}", where=where, line=error.lineno, column=error.colno
-            ) from None
-        except UnicodeDecodeError:
-            raise RuleError("expected UTF-8 text", where=where) from None
-        except RecursionError:
-            raise RuleError("expected counts of runs, but this is nested too deeply", where=where) from None
-        except ValueError as error:
-            raise RuleError(str(error), where=where) from None
+        found = read_document(root / FILE_NAME, cls.of, what="figures", where=where, fault=RuleError)
+        return found or cls(about={}, rules={})
 
     @classmethod
     def of(cls, document: Any) -> Self:

@@ -10,10 +10,11 @@ from types import MappingProxyType
 
 from imbalance_doctor.engine.figures import FILE_NAME, Figures, Measured
 from imbalance_doctor.engine.loader import Rule, builtin_root, builtin_rule, find_rules, read_rule
+from imbalance_doctor.engine.odds import ODDS_NAME, Odds
 from imbalance_doctor.engine.prepared import Prepared
 from imbalance_doctor.errors import RuleError, did_you_mean
 
-__all__ = ["RuleBook", "load_rules", "measured"]
+__all__ = ["RuleBook", "load_rules", "measured", "odds"]
 
 
 class RuleBook:
@@ -116,6 +117,18 @@ def measured() -> Measured:
         Their file is malformed.
     """
     return Measured.beside(builtin_root(), where=f"rules/{FILE_NAME}")
+
+
+@cache
+def odds() -> Odds:
+    """Return how far the firing of each rule that ships shifts the odds of each cause.
+
+    Raises
+    ------
+    RuleError
+        Their file is malformed.
+    """
+    return Odds.beside(builtin_root(), where=f"rules/{ODDS_NAME}")
 
 
 @cache

@@ -11,6 +11,7 @@ from typing import Any
 from imbalance_doctor.causes import catalogue
 from imbalance_doctor.diagnose import TrainedRun, diagnose
 from imbalance_doctor.engine.loader import Rule
+from imbalance_doctor.engine.odds import Odds, RuleOdds
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.evidence import Series, TrainingLog
 from imbalance_doctor.facts._numbers import wilson
@@ -18,7 +19,7 @@ from imbalance_doctor.lab.runs import Labelled, Progress, read_labels, silent
 from imbalance_doctor.sources.logs import read_logs
 from imbalance_doctor.sources.plans import read_plan
 
-__all__ = ["LEVELS", "Answer", "answers", "at_level", "figures", "measured_rules"]
+__all__ = ["LEVELS", "Answer", "answers", "at_level", "counted_odds", "figures", "measured_rules"]
 
 LEVELS = (
     "loss and validation",
@@ -225,3 +226,24 @@ def measured_rules(said: Iterable[Answer], rules: Iterable[Rule]) -> dict[str, d
             "fires_harmless": sum(rule.id in a.fired and rule.cause in a.label.causes for a in clean),
         }
     return found
+
+
+def counted_odds(said: Iterable[Answer], about: Mapping[str, Any]) -> Odds:
+    """Count on how many harmed runs of each cause each rule fired; `said` may hold several levels."""
+    harmed = [a for a in said if a.label.harmed]
+    by_rule: dict[str, list[Answer]] = defaultdict(list)
+    for answer in harmed:
+        for rule in answer.fired:
+            by_rule[rule].append(answer)
+
+    def causes(group: Iterable[Answer]) -> dict[str, int]:
+        return dict(sorted(Counter(cause for a in group for cause in a.label.causes).items()))
+
+    return Odds(
+        about=about,
+        harmed=len(harmed),
+        causes=causes(harmed),
+        rules={
+            rule: RuleOdds(fires=len(group), causes=causes(group)) for rule, group in sorted(by_rule.items())
+        },
+    )

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 from imbalance_doctor.engine.loader import Rule
+from imbalance_doctor.engine.odds import Odds
 from imbalance_doctor.errors import InputError
 from imbalance_doctor.lab import remedies
 from imbalance_doctor.lab.base import Kind, faults, find, healthy
-from imbalance_doctor.lab.diagnosis import Answer, answers, figures, measured_rules
+from imbalance_doctor.lab.diagnosis import Answer, answers, counted_odds, figures, measured_rules
 from imbalance_doctor.lab.dialects import dialect_named
 from imbalance_doctor.lab.results import About, store_figures
 from imbalance_doctor.lab.runs import Job, Labelled, Progress, silent
 from imbalance_doctor.lab.worlds import COLLECTIONS, HELD_OUT, MADE_UP, read_worlds, world_named
 
-__all__ = ["Part", "jobs", "score", "store_rules", "worlds_of"]
+__all__ = ["Part", "jobs", "score", "store_odds", "store_rules", "worlds_of"]
 
 Part = Literal["held-out", "tuning"]
 SIGHT, LOSS_ONLY = 2, 0
@@ -114,11 +117,14 @@ def score(
     with_remedies: bool = False,
     workers: int = 1,
     progress: Progress = silent,
-) -> tuple[dict[str, Any], list[Answer]]:
-    """Diagnose the labelled runs of a folder, all or those named, and return the figures and the answers.
+) -> tuple[dict[str, Any], list[Answer], list[Answer]]:
+    """Diagnose the labelled runs of a folder, all or those named.
 
-    Figures at `level`, and under ``loss_only`` those with loss and validation only; with remedies, also how
-    often the named remedy helped.
+    Returns
+    -------
+    tuple
+        Figures at `level`, and under ``loss_only`` those with loss and validation only; with remedies, also
+        how often the named remedy helped. Then the answers at `level`, and those by loss and validation.
     """
 
     def wanted(label: Labelled) -> bool:
@@ -126,12 +132,20 @@ def score(
 
     said = answers(folder, rules, level, only=wanted, progress=progress)
     found = figures(said)
-    found["loss_only"] = figures(answers(folder, rules, LOSS_ONLY, only=wanted, progress=progress))
+    by_loss = answers(folder, rules, LOSS_ONLY, only=wanted, progress=progress)
+    found["loss_only"] = figures(by_loss)
     if with_remedies:
         found["remedies"] = remedies.figures(remedies.try_all(said, data, workers=workers, progress=progress))
-    return found, said
+    return found, said, by_loss
 
 
 def store_rules(said: Sequence[Answer], rules: Sequence[Rule], about: About, path: Path) -> None:
     """Write each rule's measured figures beside the rules."""
     store_figures(measured_rules(said, rules), about, runs=len(said), path=path)
+
+
+def store_odds(said: Sequence[Answer], about: About, path: Path) -> None:
+    """Write beside the rules how far the firing of each shifts the odds of each cause."""
+    runs = len({answer.label.name for answer in said})
+    odds = counted_odds(said, {**asdict(about), "runs": runs})
+    path.write_text(Odds.of(json.loads(odds.text())).text(), encoding="utf-8")

@@ -22,13 +22,13 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from imbalance_doctor import __version__
+from imbalance_doctor.engine.document import read_document
 from imbalance_doctor.engine.figures import Measured
-from imbalance_doctor.errors import InputError, did_you_mean
+from imbalance_doctor.errors import did_you_mean
 
 __all__ = ["PATH", "TARGETS", "About", "Part", "Results", "Target", "store", "store_figures"]
 
 PATH = Path(__file__).with_name("results.json")
-MAX_BYTES = 16 * 1024 * 1024
 Name = Literal["diagnosis", "advice", "claims"]
 NAMES: tuple[Name, ...] = get_args(Name)
 
@@ -130,27 +130,7 @@ class Results:
         InputError
             The file cannot be read, or holds something else.
         """
-        try:
-            with path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
-        except FileNotFoundError:
-            return cls(claims=_claims() if path == PATH else None)
-        except OSError as error:
-            raise InputError(f"cannot read the results: {error.strerror or error}", where=path) from None
-        if len(data) > MAX_BYTES:
-            raise InputError(f"expected at most {MAX_BYTES // 2**20} MiB, but the file is larger", where=path)
-        try:
-            found = cls.of(json.loads(data, parse_constant=_no_number))
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"expected JSON, but {error.msg}", where=path, line=error.lineno, column=error.colno
-            ) from None
-        except UnicodeDecodeError:
-            raise InputError("expected UTF-8 text", where=path) from None
-        except RecursionError:
-            raise InputError("expected results, but this is nested too deeply", where=path) from None
-        except ValueError as error:
-            raise InputError(str(error), where=path) from None
+        found = read_document(path, cls.of, what="results") or cls()
         return replace(found, claims=_claims()) if path == PATH else found
 
     @classmethod
@@ -474,7 +454,3 @@ def _table(value: Any, where: str, keys: Iterable[str] = ()) -> dict[str, Any]:
 
 def _said(value: Any) -> str:
     return json.dumps(value)[:60]
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"expected finite numbers, but got {word}")

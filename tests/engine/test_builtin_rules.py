@@ -27,7 +27,7 @@ def test_all_files_are_loaded():
     assert set(load_rules().rules) == {path.stem for path in FILES}
     others = {path.name for path in (ROOT / "rules").rglob("*") if path.is_file()} - {p.name for p in FILES}
     assert FILE_NAME in others
-    assert others <= {FILE_NAME, "measured.json", "claims.json", "CLAIMS.md"}
+    assert others <= {FILE_NAME, "measured.json", "odds.json", "claims.json", "CLAIMS.md"}
     assert {path.parent.name for path in FILES} <= FAMILIES
     assert all(path.parents[1] == ROOT / "rules" for path in FILES)
 

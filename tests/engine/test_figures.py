@@ -93,14 +93,14 @@ BAD = {
     "negative": (document(few_rows={**COUNTS, "clean": -1}), "'clean' expected a count, but got -1"),
     "a fraction": (document(few_rows={**COUNTS, "clean": 312.0}), "'clean' expected a count, but got 312.0"),
     "a truth": (document(few_rows={**COUNTS, "fires_clean": False}), "'fires_clean' expected a count, but"),
-    "not a number": (document(few_rows={**COUNTS, "clean": float("nan")}), "a count, but got NaN"),
+    "not a number": (document(few_rows={**COUNTS, "clean": float("nan")}), "finite numbers, but got NaN"),
     "more than all": (document(few_rows={**COUNTS, "right": 40}), "'right' expected at least 41, but got 40"),
     "more clean": (document(few_rows={**COUNTS, "fires_clean": 313, "fires": 999}), "at least 313"),
     "fewer": (document(few_rows={**COUNTS, "fires_clean": 4}), "'fires' expected at least 45, but got 44"),
     "harmless": (document(few_rows={**COUNTS, "fires_harmless": 1}), "'fires_clean' expected at least 1"),
     "of no rule": (document(few_row=COUNTS), "but no such rule; did you mean 'few-rows'?"),
     "deep": ("[" * 100_000, "nested too deeply"),
-    "large": (b" " * (2**22 + 1), "at most 4 MiB"),
+    "large": (b" " * (2**24 + 1), "at most 16 MiB"),
 }  # fmt: skip
 
 
