@@ -116,3 +116,41 @@ def test_a_run_whose_folder_is_gone_is_told(tmp_path):
     made = json.loads(lab("run", "plain", "--smoke", "--runs", tmp_path, "--format", "json").stdout)
     shutil.rmtree(made[0]["run"])
     assert "there is none" in lab("score", "--runs", tmp_path, code=2).stderr
+
+
+WITHOUT_TORCH = """
+import sys
+class Hidden:
+    def __init__(self, finder):
+        self.finder = finder
+    def find_spec(self, name, *more):
+        return None if name.partition(".")[0] == "torch" else self.finder.find_spec(name, *more)
+sys.meta_path[:] = map(Hidden, sys.meta_path)
+from imbalance_doctor.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("results",), 0),
+        (("score", "--help"), 0),
+        (("run", "--help"), 0),
+        (("list",), 2),
+        (("run", "plain"), 2),
+        (("score",), 2),
+        (("advise",), 2),
+        (("claims",), 2),
+    ],
+    ids=str,
+)
+def test_without_torch_what_needs_none_works_and_the_rest_says_what_to_install(words, code, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, "lab", *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    if code:
+        assert done.stderr == "error: the lab needs torch; pip install 'imbalance-doctor[torch]'\n"
+    assert list(tmp_path.iterdir()) == []
