@@ -80,6 +80,12 @@ class Cause:
     remedy: str = ""
     covers: tuple[str, ...] = ()
 
+    @property
+    def suggest(self) -> Mapping[str, Any]:
+        """Values of a plan that mend it: of its weightiest finding, where that names it first."""
+        first = self.findings[0] if self.findings else None
+        return first.suggest if first is not None and first.cause == self.id else {}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Explained:

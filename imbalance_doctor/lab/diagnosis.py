@@ -55,7 +55,7 @@ class Answer:
     named: tuple[str, ...] = ()
     """Rules that speak for the first cause."""
     remedy: Mapping[str, Any] | None = None
-    """Plan values that the findings of the first cause suggest."""
+    """Plan values that are suggested for the first cause."""
     on_time: bool = False
     """Whether the steps named for the first cause hold the onset."""
 
@@ -113,10 +113,6 @@ def _answer(run: Path, label: Labelled, rules: Sequence[Rule], level: int) -> An
     plans = read_plan(str(run / "plan.yaml")) if level == 3 else ()  # noqa: PLR2004  the level with the plan
     trained = diagnose(rules, logs=[at_level(logs[0], level)], runs=plans).trained[0]
     first = trained.causes[0] if trained.causes else None
-    suggest: dict[str, Any] = {}
-    for finding in first.findings if first else ():
-        if finding.rule not in trained.explained:  # mending a symptom mends nothing
-            suggest = {**finding.suggest, **suggest}
     return Answer(
         label=label,
         verdict=trained.verdict,
@@ -124,7 +120,7 @@ def _answer(run: Path, label: Labelled, rules: Sequence[Rule], level: int) -> An
         fired={f.rule: f.severity for f in trained.findings if f.from_log},
         led=frozenset(f.rule for f in trained.findings if f.rule not in trained.explained),
         named=tuple(f.rule for f in first.findings) if first else (),
-        remedy=suggest or None,
+        remedy=first.suggest or None if first else None,
         on_time=_on_time(trained, label),
     )
 

@@ -219,10 +219,8 @@ def _causes(page: Page, run: TrainedRun, *, verbose: bool) -> None:
         if cause.remedy:
             remedy = paragraphs(cause.remedy)
             page.labelled("remedy", *(remedy if verbose else remedy[:1]), style="green", indent=4, column=9)
-        leading = [f for f in cause.findings[:1] if f.cause == cause.id]
-        suggest = {name: value for f in leading for name, value in f.suggest.items()}
-        if suggest:
-            values = ", ".join(f"{clean(name)} {pasteable(value)}" for name, value in suggest.items())
+        if cause.suggest:
+            values = ", ".join(f"{clean(name)} {pasteable(value)}" for name, value in cause.suggest.items())
             page.labelled("try", values, style="green", indent=4, column=9)
 
 
