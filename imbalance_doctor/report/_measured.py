@@ -6,11 +6,13 @@ from imbalance_doctor.causes import alarming, borne_out
 from imbalance_doctor.engine.base import Finding
 from imbalance_doctor.engine.figures import Share
 from imbalance_doctor.engine.loader import Rule
+from imbalance_doctor.engine.rulebook import odds
 from imbalance_doctor.facts._numbers import wilson
 
 __all__ = ["between", "claim", "counted", "of_finding", "of_rule"]
 
 _FEW, _NEARLY_ALL = 0.1, 0.99
+_MOST_CAUSES = 4
 
 
 def counted(share: Share, what: str = "") -> str:
@@ -96,4 +98,15 @@ def of_rule(rule: Rule) -> list[str]:
         lines.append(right)
     if alarming(rule.severity, figures):
         lines.append(f"it fires on more clean runs than a rule of severity {rule.severity} may")
-    return lines
+    return lines + _company(rule)
+
+
+def _company(rule: Rule) -> list[str]:
+    """Say which causes the harmed runs had on which a rule fired, the most frequent first."""
+    seen = odds().rules.get(rule.id) if rule.builtin else None
+    if seen is None or not seen.causes:
+        return []
+    most = sorted(seen.causes.items(), key=lambda one: (-one[1], one[0]))
+    named = ", ".join(f"{cause} {runs}" for cause, runs in most[:_MOST_CAUSES])
+    rest = f" and {len(most) - _MOST_CAUSES} more" if len(most) > _MOST_CAUSES else ""
+    return [f"on the {seen.fires:,} harmed runs that set the odds it fired for {named}{rest}"]

@@ -10,7 +10,8 @@ JSON of a rule::
      "against", "range"},
      "measured": null or {"right", "fires_right", "clean", "fires_clean", "fires", "fires_harmless",
      "detection", "alarms", "precision", each with "..._low" and "..._high",
-     "confidence": what is left of the claim}}
+     "confidence": what is left of the claim},
+     "odds": null or {"fires", "causes": {"cause": runs}}}
 
 ``rules list`` gives ``{"version": 1, "rules": [...]}``, ``rules explain`` ``{"version": 1, "rule": {...}}``
 with ``"examples": [{"name", "facts", "expect"}]`` added.
@@ -19,12 +20,14 @@ with ``"examples": [{"name", "facts", "expect"}]`` added.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
 from imbalance_doctor.causes import borne_out
 from imbalance_doctor.engine.examples import RuleTest
 from imbalance_doctor.engine.loader import MeritClaim, Rule
+from imbalance_doctor.engine.rulebook import odds
 from imbalance_doctor.facts.base import fact_specs
 from imbalance_doctor.gate import option
 from imbalance_doctor.report._format import clean, paragraphs, pasteable, plural, quantity
@@ -257,6 +260,7 @@ def _document(rule: Rule, *, examples: bool = False) -> Mapping[str, Any]:
             if merit is not None
             else None
         ),
+        "odds": asdict(seen) if rule.builtin and (seen := odds().rules.get(rule.id)) else None,
         "measured": (
             None
             if rule.figures is None

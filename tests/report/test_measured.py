@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from imbalance_doctor.engine.figures import Figures
+from imbalance_doctor.engine.odds import Odds, RuleOdds
 from imbalance_doctor.engine.rulebook import load_rules
 from imbalance_doctor.report import _measured as told
 from imbalance_doctor.report import rule_page
@@ -106,6 +107,25 @@ def test_the_document_of_a_rule_says_it(rule):
     assert document(FIGURES)["confidence"] == "high"
     assert document(replace(FIGURES, fires=90))["confidence"] == "medium"
     assert document(FIGURES)["alarms_high"] == pytest.approx(0.012, abs=5e-4)
+
+
+@pytest.mark.parametrize("name", ["text", "markdown", "json"])
+def test_the_page_of_a_rule_that_ships_says_for_which_causes_it_fired(name, rule, monkeypatch):
+    causes = {"stale-queue": 3, "gamma-too-high": 30, "score-runaway": 5, "band-starved": 5, "one-sided": 1}
+    counted = Odds(harmed=90, causes=causes, rules={rule.id: RuleOdds(fires=44, causes=causes)})
+    for module in (told, rule_page):
+        monkeypatch.setattr(module, "odds", lambda: counted)
+
+    def page(rule):
+        return words(rule_page.render_rule(rule, format=name, width=500))
+
+    if name == "json":
+        assert json.loads(page(rule.replace(builtin=False)))["rule"]["odds"] is None
+        assert json.loads(page(rule))["rule"]["odds"] == {"fires": 44, "causes": causes}
+        return
+    line = "fired for gamma-too-high 30, band-starved 5, score-runaway 5, stale-queue 3 and 1 more"
+    assert line in page(rule.replace(figures=FIGURES))
+    assert "harmed runs that set the odds" not in page(rule.replace(figures=FIGURES, builtin=False))
 
 
 def test_the_page_of_a_selection_rule_leaves_it_out():
