@@ -295,6 +295,8 @@ def verdict(findings: Iterable[Finding], facts: Facts) -> tuple[Verdict, str]:
     """
     if any(f.from_log and f.severity != "note" for f in findings):
         return "faulty", ""
+    if _condition("unfinished").evaluate(facts):
+        return "cannot tell", f"the log ends {facts.value('training.progress'):.0%} into the planned run"
     enough = _condition("healthy").evaluate(facts)
     if enough and _condition("doubt").evaluate(facts):
         end = facts.value("training.metric_end")

@@ -155,6 +155,17 @@ def test_health_needs_to_have_been_looked_for():
     assert verdict([finding("a", from_log=False)], facts(5, 3))[0] == "healthy"
 
 
+def test_a_run_hardly_begun_is_not_called_healthy():
+    def said(progress, *findings):
+        return verdict(
+            findings, Facts(training=Training(loss_points=40, validation_points=9, progress=progress))
+        )
+
+    assert said(0.19) == ("cannot tell", "the log ends 19% into the planned run")
+    assert said(0.2)[0] == said(None)[0] == "healthy"
+    assert said(0.01, finding("a", severity="warning"))[0] == "faulty"
+
+
 def test_a_low_metric_without_a_fault_cannot_be_told():
     def said(**seen):
         training = {
