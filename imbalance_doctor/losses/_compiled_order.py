@@ -11,26 +11,33 @@ from imbalance_doctor.losses._compiled_math import compiled, exp
 __all__ = ["gradient", "near_pairs", "recall", "statistics", "thresholds"]
 
 _SURE = 2.0  # standard deviations of a sampled rank
+_BLOCK = 8192  # values marked at once: they stay in the cache
 _TILE = 512  # rows turned at once: they stay in the cache
 _FAR = 700.0  # exp of it is a double
 
 # -- order statistics ------------------------------------------------------------------------------
 
 
-def _mark(values: np.ndarray, low: float, high: float, mask: np.ndarray) -> tuple[int, int, int]:
-    """Mark the values between two bounds; count the lower ones, those between, and the NaN."""
-    below = inside = odd = 0
+def _mark(values: np.ndarray, low: float, high: float, mask: np.ndarray) -> Any:
+    """Mark the values between two bounds; count the lower ones, and those between."""
+    below = inside = np.float32(0)  # exact for so few, and added side by side
     for j in range(values.size):
         x = values[j]
         here = (x >= low) & (x <= high)
         mask[j] |= here
-        inside += here
-        below += x < low
-        odd += np.isnan(x)
-    return below, inside, odd
+        inside += np.float32(here)
+        below += np.float32(x < low)
+    return below, inside
 
 
-_mark_between = compiled(_mark, exact=True)
+def _any_nan(values: np.ndarray) -> Any:
+    odd = np.float32(0)
+    for j in range(values.size):
+        odd += np.float32(np.isnan(values[j]))
+    return odd > 0
+
+
+_mark_between, _has_nan = compiled(_mark), compiled(_any_nan)
 
 
 def _keep(values: np.ndarray, mask: np.ndarray, kept: np.ndarray) -> int:
@@ -41,7 +48,15 @@ def _keep(values: np.ndarray, mask: np.ndarray, kept: np.ndarray) -> int:
     return count
 
 
-_keep_marked = compiled(_keep, exact=True)
+def _between(values: np.ndarray, low: float, high: float, kept: np.ndarray) -> int:
+    count = 0
+    for j in range(values.size):
+        kept[count] = values[j]
+        count += (values[j] >= low) & (values[j] <= high)
+    return count
+
+
+_keep_marked, _keep_between = compiled(_keep, exact=True), compiled(_between, exact=True)
 
 
 def _statistics(
@@ -74,7 +89,7 @@ def _statistics(
     out[:] = np.nan
     mask, kept = room
     mask[:] = 0
-    bounds, counts = np.empty((len(places), 2), values.dtype), np.empty((len(places), 2), np.int64)
+    bounds, counts = np.empty((len(places), 2), values.dtype), np.zeros((len(places), 2), np.int64)
     for k in range(len(places)):
         share = places[k, 0] / count
         margin = 2 + _SURE * np.sqrt(share * size * (1 - share)) if size < count else 0.0
@@ -82,15 +97,22 @@ def _statistics(
         bounds[k, 0], bounds[k, 1] = np.partition(sample, low)[low], np.inf
         if high < size:
             bounds[k, 1] = np.partition(sample, high)[high]
-        below, inside, odd = _mark_between(values, bounds[k, 0], bounds[k, 1], mask)
-        counts[k, 0], counts[k, 1] = below, inside
-        if odd:
+    for start in range(0, count, _BLOCK):
+        block, marks = values[start : start + _BLOCK], mask[start : start + _BLOCK]
+        if _has_nan(block):
             return
+        for k in range(len(places)):
+            below, inside = _mark_between(block, bounds[k, 0], bounds[k, 1], marks)
+            counts[k, 0] += np.int64(below)
+            counts[k, 1] += np.int64(inside)
     marked = kept[: _keep_marked(values, mask, kept)]
+    apart = np.empty(counts[:, 1].max() + 1, values.dtype)
     for k in range(len(places)):
         first, second = places[k, 0] - counts[k, 0], places[k, 1] - counts[k, 0]
         if first >= 0 and second < counts[k, 1]:
-            part = marked[(marked >= bounds[k, 0]) & (marked <= bounds[k, 1])]
+            part = marked
+            if len(places) > 1:
+                part = apart[: _keep_between(marked, bounds[k, 0], bounds[k, 1], apart)]
         else:
             part, first, second = values, places[k, 0], places[k, 1]
         ordered = np.partition(part, first)
@@ -217,16 +239,17 @@ def _recall(
     place, column = members
     theta, width, total = at
     loss, valid, slope = out
+    one = slope.dtype.type(1)  # in the scores' type, as the torch form
     flat, classes = scores.ravel(), scores.shape[1]
     mass, caught = np.zeros(classes), np.zeros(classes)
     for k in range(place.size):
         c = column[k]
         x, share = flat[place[k]], weight[k] if weight.size else 1.0
-        z = (np.float64(x) - theta[c]) / tau[c]
-        above = 1 / (1 + exp(min(max(-z, -_FAR), _FAR)))
+        z = np.float64((x - theta[c]) / tau[c])
+        above = one / (one + slope.dtype.type(exp(min(max(-z, -_FAR), _FAR))))
         mass[c] += share
         caught[c] += share * above
-        slope[k] = share * above * (above - 1) / tau[c]
+        slope[k] = share * above * (above - one) / tau[c]
         if place[k] < live * classes:
             away = x - theta[c]
             kernel = width[c] / (width[c] * width[c] + away * away)

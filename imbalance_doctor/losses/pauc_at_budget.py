@@ -27,6 +27,7 @@ for the objective.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -183,10 +184,14 @@ class _Task(NamedTuple):
 
     def levels(self) -> Tensor:
         """Quantile levels of the knots, from 1 - alpha down to 1 - beta; float64."""
-        count = self.n_knots if self.surrogate == "trapezoid" else 2
-        levels = 1.0 - torch.linspace(self.alpha, self.beta, count, dtype=torch.float64)
-        levels[0], levels[-1] = 1.0 - self.alpha, 1.0 - self.beta
-        return levels
+        return _levels(self.alpha, self.beta, self.n_knots if self.surrogate == "trapezoid" else 2)
+
+
+@lru_cache(maxsize=64)
+def _levels(alpha: float, beta: float, count: int) -> Tensor:
+    levels = 1.0 - torch.linspace(alpha, beta, count, dtype=torch.float64)
+    levels[0], levels[-1] = 1.0 - alpha, 1.0 - beta
+    return levels
 
 
 def _solve(
