@@ -361,6 +361,8 @@ def _columns(  # noqa: PLR0913, PLR0917  compiled functions take no objects
         if not (_ends(block[i], ends) == 0 and tau[c] > 0):
             continue
         low, high = np.float64(ends[0].min()), np.float64(ends[1].max())
+        if not np.isfinite(high - low):  # the range of double precision
+            continue
         span, pairs = (high - low) / tau[c], np.float64(count) * size
         dear = fixed + per_row * size + per_tau * span
         if not places.size or _PAIR_NS * pairs <= min(dear, _SORT_NS * size):
