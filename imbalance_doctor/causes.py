@@ -8,8 +8,8 @@ cause is its share of the evidence, with one more share for "none of them":
 
     score(c) = exp(w(c)) / (1 + sum over causes of exp(w))
 
-What labelled runs showed then moves the ranking: each finding shifts the log-odds of a cause by how much more
-often its rule fired where that was the cause (`imbalance_doctor.engine.odds`).
+Below the causes that findings name stand those that they do not, where labelled runs had them on which the
+same rules fired (`imbalance_doctor.engine.odds`).
 
 The confidence of a finding is what its rule claims, or less where that was measured (`settled`).
 """
@@ -231,8 +231,8 @@ def rank(explained: Explained, counted: Odds | None = None) -> tuple[Cause, ...]
         own = sum(weight for weight, finding in votes if finding.rule not in explained.by)
         odds[name] = math.exp(own + _number("weights", "explained") * min(lent.get(name, 0.0), own))
     fired = [f for f in explained.findings if f.from_log]
-    odds, unnamed = _shifted(odds, fired, counted_odds() if counted is None else counted)
-    found |= {cause: [(0.0, finding) for finding in seen] for cause, seen in unnamed.items()}
+    for name, value in _witnessed(odds, fired, counted_odds() if counted is None else counted).items():
+        odds[name], found[name] = value, [(0.0, finding) for finding in fired]
     total = 1 + sum(odds.values())
     causes = []
     for name, votes in found.items():
@@ -253,30 +253,20 @@ def rank(explained: Explained, counted: Odds | None = None) -> tuple[Cause, ...]
     return tuple(sorted(causes, key=lambda cause: (-cause.score, cause.id)))
 
 
-def _shifted(
-    odds: Mapping[str, float], fired: Sequence[Finding], counted: Odds
-) -> tuple[dict[str, float], dict[str, list[Finding]]]:
-    """Shift the odds of causes by what labelled runs showed.
+def _witnessed(odds: Mapping[str, float], fired: Sequence[Finding], counted: Odds) -> dict[str, float]:
+    """Return the odds of causes that no finding names, but labelled runs had on which the same rules fired.
 
-    Returns
-    -------
-    tuple
-        The odds, and the findings behind those causes that no rule names: those that gained.
+    They start low, are shifted by every finding, and stay below what findings name.
     """
-    fired = [f for f in fired if f.rule in counted.rules]
-    fired = [f for f in fired if counted.rules[f.rule].fires >= _number("counted", "fires")]
-    witnesses: dict[str, list[Finding]] = {}
-    for finding in fired:
-        for cause, runs in counted.rules[finding.rule].causes.items():
-            if runs >= _number("counted", "witnessed") and cause not in odds:
-                witnesses.setdefault(cause, []).append(finding)
+    fired = [f for f in fired if counted.fires(f.rule) >= _number("counted", "fires")]
     start = _number("counted", "unnamed") * (1 + sum(odds.values()))
-    shifted = {}
-    for cause in (*odds, *witnesses):
+    found = {}
+    for cause in counted.witnessed((f.rule for f in fired), _number("counted", "witnessed")) - odds.keys():
         shift = sum(counted.shift(f.rule, cause, runs=_number("counted", "runs")) for f in fired)
-        if cause in odds or shift > 0:
-            shifted[cause] = odds.get(cause, start) * math.exp(_number("counted", "share") * shift)
-    return shifted, {cause: seen for cause, seen in witnesses.items() if cause in shifted}
+        if shift > 0:
+            gain = math.exp(_number("counted", "share") * shift)
+            found[cause] = min(start * gain, _number("counted", "below") * max(odds.values(), default=0.0))
+    return found
 
 
 def _confidence(score: float) -> Confidence:

@@ -1,4 +1,4 @@
-"""How far each rule's firing shifts the odds of each cause, as counts beside the rules: ``odds.json``.
+"""Which causes harmed runs had on which each rule fired, as counts beside the rules: ``odds.json``.
 
 ::
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -69,6 +69,15 @@ class Odds:
             return 0.0
         share = counted.fires / self.harmed
         return math.log((counted.causes.get(cause, 0) + runs * share) / (share * (self.causes[cause] + runs)))
+
+    def fires(self, rule: str) -> int:
+        """Return on how many harmed runs a rule fired."""
+        return self.rules[rule].fires if rule in self.rules else 0
+
+    def witnessed(self, rules: Iterable[str], least: float) -> set[str]:
+        """Return the causes of at least so many harmed runs on which one of the rules fired."""
+        counted = (self.rules[rule] for rule in rules)
+        return {cause for rule in counted for cause, runs in rule.causes.items() if runs >= least}
 
     @classmethod
     def beside(cls, root: Any, where: str = "") -> Self:

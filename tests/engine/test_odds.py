@@ -58,28 +58,32 @@ def test_a_cause_gains_where_its_share_is_above_the_share_of_all(own, hits, othe
         assert abs(gap) < 1e-12 or (shift > 0) == (gap > 0)
 
 
-def test_what_was_counted_turns_an_even_ranking():
-    findings = [finding("fails", RATE), finding("other", GAMMA)]
-    counted = Odds.of(COUNTED)
-    assert [c.id for c in rank(explain(findings), Odds())] == [RATE, GAMMA]
-    assert [c.id for c in rank(explain(findings), counted)] == [GAMMA, RATE]
-
-
-def test_a_cause_that_no_rule_names_is_named_where_it_was_witnessed():
+def test_a_cause_that_no_finding_names_is_added_where_it_was_witnessed():
     (first, second) = rank(explain([finding("fails", RATE)]), Odds.of(COUNTED))
     assert (first.id, second.id) == (RATE, GAMMA)
     assert [f.rule for f in second.findings] == ["fails"]
     assert not second.remedy
+    assert not second.suggest
     seldom = changed(rules={"fails": {"fires": 30, "causes": {GAMMA: 3, RATE: 12}}})
     assert [c.id for c in rank(explain([finding("fails", RATE)]), Odds.of(seldom))] == [RATE]
 
 
-def test_few_firings_and_findings_of_the_plan_shift_nothing():
+def test_it_never_comes_first_and_the_named_ones_keep_their_order():
+    rules = {f"r{k}": {"fires": 30, "causes": {GAMMA: 20, RATE: 5}} for k in range(9)}
+    findings = [finding(f"r{k}", RATE if k else QUEUE, confidence="low") for k in range(9)]
+    plain = rank(explain(findings), Odds())
+    ranked = rank(explain(findings), Odds.of(changed(rules=rules)))
+    assert [c.id for c in ranked] == [RATE, GAMMA, QUEUE]
+    assert [c.id for c in plain] == [RATE, QUEUE]
+
+
+def test_few_firings_and_findings_of_the_plan_add_nothing():
     plain = rank(explain([finding("fails", RATE)]), Odds())
     few = changed(rules={"fails": {"fires": 2, "causes": {GAMMA: 2}}})
     assert rank(explain([finding("fails", RATE)]), Odds.of(few)) == plain
     planned = [finding("fails", RATE, from_log=False)]
     assert rank(explain(planned), Odds.of(COUNTED)) == rank(explain(planned), Odds())
+    assert rank(explain([]), Odds.of(COUNTED)) == ()
 
 
 BAD = {
