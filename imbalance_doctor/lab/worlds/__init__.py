@@ -32,11 +32,11 @@ COLLECTIONS = tuple(COLLECTED)
 """Names of the real data sets that come with the extra ``lab-data``."""
 
 HELD_OUT = (
-    *COLLECTIONS,
-    *("checkers", "counts", "defects", "drifting-waves"),
-    *("few-rows", "islands", "linked-labels", "ordered-classes"),
+    *("ames_central_air", "email_spam", "flchain_mgus", "mlc_churn", "nass_deaths"),
+    *("counts", "defects", "drifting-waves", "islands", "linked-labels", "ordered-classes"),
 )
-"""Worlds on which no threshold was set: the figures that are stored come from these."""
+"""Worlds on which no threshold was set, and whose runs were never looked at one by one: the figures that are
+stored come from these."""
 
 
 def world_named(name: str, seed: int, folder: Path | str | None = None) -> World:
