@@ -29,7 +29,7 @@ _DATA = Annotated[
         "--data",
         metavar="FOLDER",
         show_default=False,
-        help="Real data sets, NAME.npz with features X and labels y; without it worlds are made up.",
+        help="Real data sets, NAME.npz with features X and labels y, beside those made up or of [lab-data].",
     ),
 ]
 _WORKERS = Annotated[int, typer.Option("--workers", "-j", min=1, help="Processes, one thread each.")]
@@ -120,7 +120,7 @@ def run(  # noqa: PLR0913, PLR0917  options
             "--world",
             metavar="NAME",
             show_default=False,
-            help="Only on these; else all of --data, or one made up.",
+            help="Only on these (made up, of [lab-data], or of --data); else all of --data, or one made up.",
         ),
     ] = None,
     seeds: _SEEDS = 1,
