@@ -207,7 +207,7 @@ def score(  # noqa: PLR0913, PLR0917  options
             runs, rules, level=level, data=folder, names=names, with_remedies=remedies, workers=workers,
             progress=progress,
         )  # fmt: skip
-    about = results.About.now(seed=0, seconds=round(time.monotonic() - began))
+    about = results.About.now(seed=0, seeds=seeds, seconds=round(time.monotonic() - began))
     if store and make == "held-out":
         results.store("diagnosis", found, about)
         experiment.store_rules(said, rules, about, _beside_the_rules("measured.json"))

@@ -47,6 +47,8 @@ class About:
     ----------
     date
         ISO 8601.
+    seed, seeds
+        The first seed, and how many.
     versions
         Of this package and what it was measured with, by name.
     seconds
@@ -57,9 +59,10 @@ class About:
     seed: int
     versions: Mapping[str, str]
     seconds: float
+    seeds: int = 1
 
     @classmethod
-    def now(cls, *, seed: int, seconds: float) -> Self:
+    def now(cls, *, seed: int, seconds: float, seeds: int = 1) -> Self:
         """Return today's date, and the versions of what is installed here."""
         import platform
         from datetime import UTC, datetime
@@ -71,7 +74,8 @@ class About:
                 versions[name] = version(name)
             except PackageNotFoundError:
                 continue
-        return cls(date=datetime.now(UTC).date().isoformat(), seed=seed, versions=versions, seconds=seconds)
+        today = datetime.now(UTC).date().isoformat()
+        return cls(date=today, seed=seed, seeds=seeds, versions=versions, seconds=seconds)
 
     @classmethod
     def of(cls, value: Any) -> Self:
@@ -88,16 +92,22 @@ class About:
             raise ValueError(f"about.date: expected a date, but got {_said(known['date'])}")
         if type(known["seed"]) is not int:
             raise ValueError(f"about.seed: expected a whole number, but got {_said(known['seed'])}")
+        seeds = known.get("seeds", 1)
+        if type(seeds) is not int or seeds < 1:
+            raise ValueError(f"about.seeds: expected a whole number from 1, but got {_said(seeds)}")
         versions = _table(known["versions"], "about.versions")
         for name, text in versions.items():
             if not isinstance(text, str):
                 raise ValueError(f"about.versions.{name}: expected text, but got {_said(text)}")  # noqa: TRY004
         _number(known, "about", "seconds")
-        return cls(**{key: known[key] for key in keys})
+        return cls(**{key: known[key] for key in keys}, seeds=seeds)
 
     def __str__(self) -> str:
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
-        return f"{self.date}, seed {self.seed}" + (f", {versions}" if versions else "")
+        seeds = f"seed {self.seed}"
+        if self.seeds > 1:
+            seeds = f"seeds {self.seed} to {self.seed + self.seeds - 1}"
+        return f"{self.date}, {seeds}" + (f", {versions}" if versions else "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -129,6 +129,12 @@ def test_what_is_printed_has_exactly_these_keys(results):
 def test_about_now_names_what_measured():
     about = About.now(seed=3, seconds=1.5)
     assert About.of(json.loads(json.dumps(vars(about)))) == about
+    assert str(about).startswith(f"{about.date}, seed 3, ")
+    several = About.now(seed=3, seeds=2, seconds=1.5)
+    assert About.of(json.loads(json.dumps(vars(several)))) == several
+    assert str(several).startswith(f"{about.date}, seeds 3 to 4, ")
+    with pytest.raises(ValueError, match=r"about\.seeds: expected a whole number from 1, but got 0"):
+        About.of(vars(about) | {"seeds": 0})
     assert {"imbalance-doctor", "python", "numpy"} <= set(about.versions)
 
 
