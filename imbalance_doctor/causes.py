@@ -67,7 +67,8 @@ class Cause:
     score
         Share of the evidence, 0-1.
     findings
-        Those that speak for it, the weightiest first; symptoms it explains come last.
+        Those that speak for it, the weightiest first; symptoms it explains come last. Empty where none names
+        it, but labelled runs had it on which the same rules fired.
     remedy
         Of the weightiest finding whose first cause it is; empty where there is none.
     """
@@ -230,10 +231,11 @@ def rank(explained: Explained, counted: Odds | None = None) -> tuple[Cause, ...]
     for name, votes in found.items():
         own = sum(weight for weight, finding in votes if finding.rule not in explained.by)
         odds[name] = math.exp(own + _number("weights", "explained") * min(lent.get(name, 0.0), own))
-    fired = [f for f in explained.findings if f.from_log]
-    for name, value in _witnessed(odds, fired, counted_odds() if counted is None else counted).items():
-        odds[name], found[name] = value, [(0.0, finding) for finding in fired]
     total = 1 + sum(odds.values())
+    fired = [f for f in explained.findings if f.from_log]
+    unnamed = _witnessed(odds, fired, counted_odds() if counted is None else counted)
+    for name, value in unnamed.items():  # they share what is left for "none of them"
+        odds[name], found[name] = value / max(1.0, sum(unnamed.values())), []
     causes = []
     for name, votes in found.items():
         votes.sort(key=lambda vote: (vote[1].rule in explained.by, -vote[0]))
@@ -256,16 +258,16 @@ def rank(explained: Explained, counted: Odds | None = None) -> tuple[Cause, ...]
 def _witnessed(odds: Mapping[str, float], fired: Sequence[Finding], counted: Odds) -> dict[str, float]:
     """Return the odds of causes that no finding names, but labelled runs had on which the same rules fired.
 
-    They start low, are shifted by every finding, and stay below what findings name.
+    They start low and are shifted by every finding.
     """
     fired = [f for f in fired if counted.fires(f.rule) >= _number("counted", "fires")]
     start = _number("counted", "unnamed") * (1 + sum(odds.values()))
     found = {}
-    for cause in counted.witnessed((f.rule for f in fired), _number("counted", "witnessed")) - odds.keys():
+    seen = counted.witnessed((f.rule for f in fired), _number("counted", "witnessed"))
+    for cause in (seen - odds.keys()) & catalogue().keys():
         shift = sum(counted.shift(f.rule, cause, runs=_number("counted", "runs")) for f in fired)
         if shift > 0:
-            gain = math.exp(_number("counted", "share") * shift)
-            found[cause] = min(start * gain, _number("counted", "below") * max(odds.values(), default=0.0))
+            found[cause] = start * math.exp(_number("counted", "share") * shift)
     return found
 
 

@@ -199,6 +199,10 @@ def _value(value: float) -> str:
     return number(value) if math.isfinite(value) else str(value)
 
 
+WITNESSED = "on labelled runs with the same findings; none of them names it"
+"""Said of a cause that no finding names."""
+
+
 def _causes(page: Page, run: TrainedRun, *, verbose: bool) -> None:
     page.space()
     page.line((likely(run), "bold"), indent=2)
@@ -206,6 +210,8 @@ def _causes(page: Page, run: TrainedRun, *, verbose: bool) -> None:
     for cause in run.causes if verbose else run.causes[:_MOST_CAUSES]:
         page.space()
         page.line((cause.id, "bold"), f" ({cause.score:.2f}): {sentence(cause.what)}", indent=2)
+        if not cause.findings:
+            page.labelled("seen", WITNESSED, style="dim", indent=4, column=9)
         symptoms = [f for f in cause.findings if f.rule in run.explained]
         for finding in cause.findings:
             if finding not in written and (verbose or finding not in symptoms):

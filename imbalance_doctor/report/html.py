@@ -157,6 +157,7 @@ def _run(run: TrainedRun, *, verbose: bool) -> list[str]:
                 if f not in written
             ),
             f"<p class='dim'>Told above: {escape(again)}</p>" if again else "",
+            "" if cause.findings else f"<p class='dim'>Seen {escape(told.WITNESSED)}.</p>",
         ]
         written += cause.findings
         blocks.append(f'<div class="card">{"".join(inner)}</div>')

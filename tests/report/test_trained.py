@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from html.parser import HTMLParser
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from imbalance_doctor.diagnose import Diagnosis, TrainedRun
 from imbalance_doctor.engine.base import Finding, Unknown
+from imbalance_doctor.engine.odds import Odds, RuleOdds
 from imbalance_doctor.evidence import Series, TrainingLog, TrainingPlan
 from imbalance_doctor.facts.base import Facts, Span
 from imbalance_doctor.facts.training import Training
@@ -68,9 +70,13 @@ UNKNOWN = (
 )
 
 
-def diagnosis(*findings, log=LOG, points=(50, 50)):
+NOTHING = Odds()
+
+
+def diagnosis(*findings, log=LOG, points=(50, 50), counted=NOTHING):
     facts = Facts(training=Training(loss_points=points[0], validation_points=points[1]))
-    run = TrainedRun.of(log, "", facts, findings)
+    with patch("imbalance_doctor.causes.counted_odds", return_value=counted):
+        run = TrainedRun.of(log, "", facts, findings)
     reading = LogReading(
         source="run.log",
         format=log.format,
@@ -91,6 +97,21 @@ def diagnosis(*findings, log=LOG, points=(50, 50)):
 
 
 FULL = diagnosis(OVERFIT, GAP, LOOSE)
+
+
+@pytest.mark.parametrize("name", ["text", "html", "json", "markdown"])
+def test_a_cause_that_only_labelled_runs_show_is_told_apart(name):
+    rule = RuleOdds(fires=30, causes={"noisy-positives": 25, "minority-overfit": 5})
+    causes = {"noisy-positives": 30, "minority-overfit": 60}
+    counted = Odds(harmed=90, causes=causes, rules={OVERFIT.rule: rule})
+    page = " ".join(renderer(name)(diagnosis(OVERFIT, counted=counted), command="diagnose").split())
+    assert "noisy-positives" in page
+    if name in {"text", "html"}:
+        assert "on labelled runs with the same findings; none of them names it" in page
+    if name == "json":
+        first, second = json.loads(page)["causes"]
+        assert (second["cause"], second["findings"]) == ("noisy-positives", [])
+        assert first["findings"]
 
 
 def test_text_tells_verdict_cause_evidence_remedy_and_what_was_read():
