@@ -133,7 +133,7 @@ def test_no_world_is_tuned_on_and_judged_by(tmp_path):
         (tmp_path / f"{name}.npz").touch()
     tuning, held = worlds_of("tuning", str(tmp_path)), worlds_of("held-out", str(tmp_path))
     assert not set(tuning) & set(held)
-    assert set(tuning) == {*MADE_UP, "sms_spam_svd100", "htru2"} - set(HELD_OUT)
+    assert set(tuning) == {*MADE_UP, *COLLECTIONS, "sms_spam_svd100", "htru2"} - set(HELD_OUT)
     assert sorted(held) == sorted(HELD_OUT)
     assert {"rings", "sequences", "many-classes", "many-labels", "heavy-tails"} <= set(tuning)
 
