@@ -17,7 +17,7 @@ The confidence of a finding is what its rule claims, or less where that was meas
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
@@ -233,9 +233,11 @@ def rank(explained: Explained, counted: Odds | None = None) -> tuple[Cause, ...]
         odds[name] = math.exp(own + _number("weights", "explained") * min(lent.get(name, 0.0), own))
     total = 1 + sum(odds.values())
     fired = [f for f in explained.findings if f.from_log]
-    unnamed = _witnessed(odds, fired, counted_odds() if counted is None else counted)
-    for name, value in unnamed.items():  # they share what is left for "none of them"
-        odds[name], found[name] = value / max(1.0, sum(unnamed.values())), []
+    start = _number("counted", "unnamed") * total
+    unnamed = _witnessed(start, fired, counted_odds() if counted is None else counted, named=found.keys())
+    share = max(1.0, sum(unnamed.values()))  # together they take what is left for "none of them"
+    for name, value in unnamed.items():
+        odds[name], found[name] = value / share, []
     causes = []
     for name, votes in found.items():
         votes.sort(key=lambda vote: (vote[1].rule in explained.by, -vote[0]))
@@ -255,16 +257,17 @@ def rank(explained: Explained, counted: Odds | None = None) -> tuple[Cause, ...]
     return tuple(sorted(causes, key=lambda cause: (-cause.score, cause.id)))
 
 
-def _witnessed(odds: Mapping[str, float], fired: Sequence[Finding], counted: Odds) -> dict[str, float]:
+def _witnessed(
+    start: float, fired: Sequence[Finding], counted: Odds, *, named: Collection[str]
+) -> dict[str, float]:
     """Return the odds of causes that no finding names, but labelled runs had on which the same rules fired.
 
-    They start low and are shifted by every finding.
+    Every finding shifts them from where they start.
     """
     fired = [f for f in fired if counted.fires(f.rule) >= _number("counted", "fires")]
-    start = _number("counted", "unnamed") * (1 + sum(odds.values()))
     found = {}
     seen = counted.witnessed((f.rule for f in fired), _number("counted", "witnessed"))
-    for cause in (seen - odds.keys()) & catalogue().keys():
+    for cause in sorted((seen & catalogue().keys()).difference(named)):
         shift = sum(counted.shift(f.rule, cause, runs=_number("counted", "runs")) for f in fired)
         if shift > 0:
             found[cause] = start * math.exp(_number("counted", "share") * shift)

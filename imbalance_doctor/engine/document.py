@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from imbalance_doctor.errors import DoctorError, InputError
 
-__all__ = ["read_document"]
+__all__ = ["read_document", "table"]
 
 MAX_BYTES = 16 * 1024 * 1024
 T = TypeVar("T")
@@ -59,6 +59,19 @@ def read_document(
         raise fault(f"expected {what}, but this is nested too deeply", where=where) from None
     except ValueError as error:
         raise fault(str(error), where=where) from None
+
+
+def table(value: Any, what: str) -> dict[str, Any]:
+    """Return a table of a document.
+
+    Raises
+    ------
+    ValueError
+        It is something else.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"expected {what}, but got {json.dumps(value)[:50]}")  # noqa: TRY004  a document's mistake
+    return value
 
 
 def _no_number(word: str) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-from imbalance_doctor.engine.document import read_document
+from imbalance_doctor.engine.document import read_document, table
 from imbalance_doctor.errors import RuleError, did_you_mean
 from imbalance_doctor.facts._numbers import wilson
 
@@ -68,7 +68,7 @@ class Figures:
         ValueError
             They are no counts, or contradict each other; the message says which.
         """
-        counts = _table(counts, "counts of runs")
+        counts = table(counts, "counts of runs")
         counts = {
             name: value for name, value in counts.items() if value is not None or name not in _UNCOUNTED
         }
@@ -174,18 +174,18 @@ class Measured:
         ValueError
             It is not of the form of this module.
         """
-        document = _table(document, "'about' and 'rules'")
+        document = table(document, "'about' and 'rules'")
         if set(document) != {"about", "rules"}:
             raise ValueError(
                 f"expected the keys 'about' and 'rules', but got {', '.join(document) or 'none'}"
             )
         rules = {}
-        for rule, counts in _table(document["rules"], "'rules' with counts by rule").items():
+        for rule, counts in table(document["rules"], "'rules' with counts by rule").items():
             try:
                 rules[rule] = Figures.of(counts)
             except ValueError as error:
                 raise ValueError(f"rules.{rule}: {error}") from None
-        return cls(about=_table(document["about"], "'about' with how it was measured"), rules=rules)
+        return cls(about=table(document["about"], "'about' with how it was measured"), rules=rules)
 
     def document(self) -> dict[str, Any]:
         """Return what the file holds, rules by id."""
@@ -193,9 +193,3 @@ class Measured:
             "about": dict(self.about),
             "rules": {rule: asdict(self.rules[rule]) for rule in sorted(self.rules)},
         }
-
-
-def _table(value: Any, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"expected {what}, but got {json.dumps(value)[:50]}")  # noqa: TRY004  a document's mistake
-    return value

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from imbalance_doctor.engine.document import read_document
+from imbalance_doctor.engine.document import read_document, table
 from imbalance_doctor.errors import RuleError
 
 __all__ = ["ODDS_NAME", "Odds", "RuleOdds"]
@@ -100,22 +100,22 @@ class Odds:
         ValueError
             It is not of the form of this module, or its counts contradict each other.
         """
-        document = _table(document, "counts of runs", ("about", "harmed", "causes", "rules"))
+        document = _keyed(document, "counts of runs", "about", "harmed", "causes", "rules")
         harmed = _count(document["harmed"], "harmed")
         causes = {
             cause: _count(runs, f"causes.{cause}", harmed)
-            for cause, runs in _table(document["causes"], "'causes' with runs by cause").items()
+            for cause, runs in table(document["causes"], "'causes' with runs by cause").items()
         }
         rules = {}
-        for rule, counts in _table(document["rules"], "'rules' with counts by rule").items():
-            said = _table(counts, f"rules.{rule} with counts", ("fires", "causes"))
+        for rule, counts in table(document["rules"], "'rules' with counts by rule").items():
+            said = _keyed(counts, f"rules.{rule} with counts", "fires", "causes")
             fires = _count(said["fires"], f"rules.{rule}.fires", harmed)
             by_cause = {
                 cause: _count(runs, f"rules.{rule}.causes.{cause}", min(fires, causes.get(cause, 0)))
-                for cause, runs in _table(said["causes"], f"rules.{rule}.causes with runs by cause").items()
+                for cause, runs in table(said["causes"], f"rules.{rule}.causes with runs by cause").items()
             }
             rules[rule] = RuleOdds(fires=fires, causes=by_cause)
-        about = _table(document["about"], "'about' with how it was counted")
+        about = table(document["about"], "'about' with how it was counted")
         return cls(about=about, harmed=harmed, causes=causes, rules=rules)
 
     def text(self) -> str:
@@ -131,12 +131,11 @@ class Odds:
         )
 
 
-def _table(value: Any, what: str, keys: Sequence[str] = ()) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"expected {what}, but got {json.dumps(value)[:50]}")  # noqa: TRY004  a document's mistake
-    if keys and set(value) != set(keys):
-        raise ValueError(f"expected {what} under {', '.join(keys)}, but got {', '.join(value) or 'none'}")
-    return value
+def _keyed(value: Any, what: str, *keys: str) -> dict[str, Any]:
+    found = table(value, what)
+    if set(found) != set(keys):
+        raise ValueError(f"expected {what} under {', '.join(keys)}, but got {', '.join(found) or 'none'}")
+    return found
 
 
 def _count(value: Any, where: str, most: int | None = None) -> int:

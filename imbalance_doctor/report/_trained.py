@@ -25,6 +25,8 @@ from imbalance_doctor.report._unlogged import unlogged
 
 __all__ = ["axis", "headline", "likely", "loose", "place", "recorded", "trained", "understood", "waiting"]
 
+WITNESSED = "on labelled runs with the same findings; none of them names it"
+"""Said of a cause that no finding names."""
 _CURVES, _EVERY_CURVE = 6, 40
 _MOST_CAUSES, _MOST_MISSING, _MOST_FIELDS = 4, 4, 6
 _VERDICT_STYLES = {"healthy": "bold green", "faulty": "bold red", "cannot tell": "bold yellow"}
@@ -197,10 +199,6 @@ def _curves(page: Page, run: TrainedRun, *, most: int) -> None:
 
 def _value(value: float) -> str:
     return number(value) if math.isfinite(value) else str(value)
-
-
-WITNESSED = "on labelled runs with the same findings; none of them names it"
-"""Said of a cause that no finding names."""
 
 
 def _causes(page: Page, run: TrainedRun, *, verbose: bool) -> None:
