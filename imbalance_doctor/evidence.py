@@ -721,6 +721,7 @@ SERIES: Mapping[str, str] = MappingProxyType(
         "iou": "intersection over union",
         "predicted_positive_share": "share of samples predicted positive",
         "prevalence": "share of positives among the samples seen",
+        "positives": "positives among the samples that the scores speak of",
         # the optimiser
         "learning_rate": "learning rate",
         "gradient_norm": "norm of the gradient",
@@ -738,6 +739,8 @@ SERIES: Mapping[str, str] = MappingProxyType(
         "score_mean_negative": "mean logit of the negatives",
         "score_mean_positive": "mean logit of the positives",
         "score_std": "standard deviation of the logits",
+        "score_std_negative": "standard deviation of the logits of the negatives",
+        "score_std_positive": "standard deviation of the logits of the positives",
         "score_absmax": "largest absolute logit",
         # what ranking losses log
         "stage": "0 warm-up, 1 blend, 2 main",

@@ -22,7 +22,7 @@ from imbalance_doctor.facts.base import Facts, FactSpec, fact_specs
 
 __all__ = ["MAX_DEPTH", "MAX_LENGTH", "Expression", "ExpressionError", "Node", "parse"]
 
-MAX_LENGTH = 1000
+MAX_LENGTH = 1200
 MAX_DEPTH = 25
 _MAX_INT = 2**63
 

@@ -232,9 +232,10 @@ class Training:
         needs=(*_METRIC, "log.recall"),
     )
     validation_positives: int | None = described(
-        "positives of the validation data, the smallest number of which all its recalls are fractions",
+        "positives of the validation data: as logged, or the smallest number of which all its recalls are "
+        "fractions",
         unit="rows",
-        needs=("log.recall",),
+        needs=("log.positives",),
     )
     metric_drop_trend: float | None = described(
         "trend after its highest level, in deviations of a curve without one", needs=_METRIC
@@ -636,10 +637,14 @@ def _settled_at(course: _curves.Course, bar: float | None) -> float:
 
 
 def _validation_positives(log: TrainingLog, *, exact: bool) -> int | None:
-    """Return the number of positives that the recalls of the validation data are fractions of.
+    """Return the number of positives of the validation data: as logged, or what recalls are fractions of.
 
-    They are exact where the metric beside them is: one writer rounds all numbers alike.
+    These are exact where the metric beside them is: one writer rounds all numbers alike.
     """
+    counted = log.get("positives", "val")
+    known = None if counted is None else _curves.median(counted.values)
+    if known is not None and known >= 1:
+        return round(known)
     for name in ("recall", "recall_at_quantile"):
         series = log.get(name, "val")
         found = None if series is None else _curves.denominator(series.values, exact=exact)

@@ -34,7 +34,14 @@ _OF_SCORES = frozenset(
         *("gradient_norm", "gradient_norm_max", "gradient_norm_median", "learning_rate"),
         *("loss_mean", "loss_std", "loss_zero_share", "predicted_positive_share"),
         *("positives_in_batch", "batch_without_positives_share"),
-        *("score_mean", "score_mean_negative", "score_mean_positive", "score_std", "score_absmax"),
+        *("score_mean", "score_mean_negative", "score_mean_positive", "score_absmax"),
+        *("score_std", "score_std_negative", "score_std_positive", "positives", "prevalence"),
+    )
+)
+_OF_CLASSES = frozenset(
+    (
+        *("score_mean_negative", "score_mean_positive", "score_std_negative", "score_std_positive"),
+        "positives",
     )
 )
 _SLACK = 0.1
@@ -73,8 +80,10 @@ def at_level(log: TrainingLog, level: int) -> TrainingLog:
     """Return the log with only the series of a level of sight."""
 
     def kept(series: Series) -> bool:
-        if level >= 2 or series.phase == "val":  # noqa: PLR2004  the third level holds everything
+        if level >= 2:  # noqa: PLR2004  the third level holds everything
             return True
+        if series.phase == "val":
+            return level == 1 or series.name not in _OF_CLASSES
         return (series.name == "loss" and not series.part) or (level == 1 and series.name in _OF_SCORES)
 
     return replace(log, series=tuple(s for s in log.series if kept(s)))

@@ -15,7 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from imbalance_doctor.lab.base import Kind, Setup, Split
-from imbalance_doctor.lab.metrics import average_precision, columns, macro, recall_at_quantile, roc_auc
+from imbalance_doctor.lab.metrics import (
+    average_precision,
+    columns,
+    macro,
+    recall_at_quantile,
+    roc_auc,
+    spread_by_class,
+)
 from imbalance_doctor.lab.worlds import Task, World
 from imbalance_doctor.losses import PAUCAtBudgetLoss, RankingLoss, RecallAtQuantileLoss, SmoothAPLoss
 from imbalance_doctor.losses.base import Pool
@@ -301,6 +308,8 @@ class Training:
             "train.score_std": float(scores.std(correction=0)),
             "train.score_absmax": float(scores.abs().max()),
         }
+        if self.task != "multiclass":
+            row["train.prevalence"] = float(positives.mean() / self.labels.numel())
         if self.main is not None:
             row |= {f"train.{name}": value for name, value in self.main.described().items()}
             row |= {
@@ -372,6 +381,8 @@ def train(kind: Kind, setup: Setup, world: World, seed: int) -> Run:
                     "val.predicted_positive_share": float((shown > 0).mean()),
                     "train.average_precision": macro(average_precision, own, split.y[some]),
                 }
+                | {f"val.{name}": value for name, value in spread_by_class(shown, split.val_y).items()}
+                | {f"train.{name}": value for name, value in spread_by_class(own, split.y[some]).items()}
             )
             outcomes.append(macro(average_precision, outcome, split.outcome_y))
     return Run(

@@ -53,6 +53,7 @@ def test_no_fact_is_dead(counts, measured):
         "plan.",
         "training.",
         "trace.",
+        "separation.",
         "scores.",
         "score_curves.",
     )  # facts of logs and scores have tests of their own
