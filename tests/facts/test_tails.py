@@ -101,8 +101,8 @@ def test_binomial_agrees_with_scipy(draws, prevalence):
     values = tails.fewer_independent(prevalence, draws, LIMITS)
     for limit, value in zip(LIMITS, values, strict=True):
         oracle = stats.binom.cdf(limit - 1, draws, prevalence)
-        # scipy itself is good to 1e-9 only from about a million draws; the next test goes further
-        assert value == pytest.approx(oracle, rel=1e-10 if draws < 10**5 else 1e-8, abs=1e-200)
+        # scipy loses digits from about a million draws on (5e-8 at 1e9); the next test goes further
+        assert value == pytest.approx(oracle, rel=1e-10 if draws < 10**5 else 1e-7, abs=1e-200)
 
 
 @settings(max_examples=100, deadline=None)
