@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,6 @@ __all__ = [
     "precision_at_hits",
     "recall_at_quantile",
     "roc_auc",
-    "spread_by_class",
 ]
 
 Scores = NDArray[np.float64]
@@ -102,28 +100,3 @@ def precision_at_hits(scores: Scores, labels: NDArray[np.int64]) -> list[Scores]
         precision[order] = np.cumsum(hits[order]) / np.arange(1, len(column) + 1)
         found.append(precision[hits])
     return found
-
-
-def spread_by_class(scores: Scores, labels: NDArray[np.int64]) -> dict[str, float]:
-    """Return mean and standard deviation of the scores of positives and negatives, means over the classes.
-
-    Beside them how many positives there are in all. Nothing where there are none, where a class that has some
-    has no negatives, or a score is not finite.
-
-    >>> spread_by_class(np.array([3.0, 1.0, 0.0, 0.0]), np.array([1, 1, 0, 0]))["score_mean_positive"]
-    2.0
-    """
-    found = columns(scores, labels)
-    if not found or any(hits.all() for _, hits in found) or not np.isfinite(scores).all():
-        return {}
-
-    def mean(measure: Callable[[Scores], Any], *, of: bool) -> float:
-        return float(np.mean([measure(column[hits == of]) for column, hits in found]))
-
-    return {
-        "score_mean_positive": mean(np.mean, of=True),
-        "score_mean_negative": mean(np.mean, of=False),
-        "score_std_positive": mean(np.std, of=True),
-        "score_std_negative": mean(np.std, of=False),
-        "positives": int(sum(hits.sum() for _, hits in found)),
-    }

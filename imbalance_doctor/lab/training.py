@@ -15,19 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from imbalance_doctor.lab.base import Kind, Setup, Split
-from imbalance_doctor.lab.metrics import (
-    average_precision,
-    columns,
-    macro,
-    recall_at_quantile,
-    roc_auc,
-    spread_by_class,
-)
+from imbalance_doctor.lab.metrics import average_precision, columns, macro, recall_at_quantile, roc_auc
 from imbalance_doctor.lab.worlds import Task, World
 from imbalance_doctor.losses import PAUCAtBudgetLoss, RankingLoss, RecallAtQuantileLoss, SmoothAPLoss
 from imbalance_doctor.losses.base import Pool
 from imbalance_doctor.losses.sigmoid_focal import sigmoid_focal
 from imbalance_doctor.losses.softmax_focal import softmax_focal
+from imbalance_doctor.record import scores_by_class
 
 __all__ = ["Run", "Training", "network_of", "split_of", "train"]
 
@@ -381,8 +375,8 @@ def train(kind: Kind, setup: Setup, world: World, seed: int) -> Run:
                     "val.predicted_positive_share": float((shown > 0).mean()),
                     "train.average_precision": macro(average_precision, own, split.y[some]),
                 }
-                | {f"val.{name}": value for name, value in spread_by_class(shown, split.val_y).items()}
-                | {f"train.{name}": value for name, value in spread_by_class(own, split.y[some]).items()}
+                | scores_by_class(shown, split.val_y, "val.")
+                | scores_by_class(own, split.y[some], "train.")
             )
             outcomes.append(macro(average_precision, outcome, split.outcome_y))
     return Run(

@@ -8,7 +8,8 @@
     recorder.close()                                        # or at the end of the process, or of `with`
 
 `record.lightning.ScoreRecorderCallback` and `record.transformers.ScoreRecorderCallback` do it for trainers;
-`record_scores` writes arrays that are already there. numpy arrays need no torch.
+`record_scores` writes arrays that are already there. `scores_by_class` sums scores up in five numbers for an
+ordinary log. numpy arrays need no torch.
 
 The format
 ----------
@@ -50,6 +51,7 @@ a reader merges ranks by step, then rank. A process that is killed leaves at mos
 one: a reader drops it. Unknown columns and metadata are to be skipped.
 """
 
+from imbalance_doctor.record.by_class import scores_by_class
 from imbalance_doctor.record.recorder import ScoreRecorder, record_scores
 
-__all__ = ["ScoreRecorder", "record_scores"]
+__all__ = ["ScoreRecorder", "record_scores", "scores_by_class"]

@@ -18,6 +18,8 @@ RANKING = frozenset(
 )  # fmt: skip
 """Series that only runs with a ranking loss have."""
 
+_BY_CLASS = 'log |= scores_by_class(logits, targets, "val_")  # from imbalance_doctor.record; "train_" too'
+
 RECORD: dict[str, str] = {
     "loss": 'log["loss"] = loss.item()',
     "gradient_norm": 'log["grad_norm"] = nn.utils.clip_grad_norm_(model.parameters(), math.inf).item()',
@@ -25,11 +27,11 @@ RECORD: dict[str, str] = {
     "score_mean": 'log["score_mean"] = logits.mean().item()',
     "score_std": 'log["score_std"] = logits.std().item()',
     "score_absmax": 'log["score_absmax"] = logits.abs().max().item()',
-    "score_mean_negative": 'log["score_mean_negative"] = logits[targets == 0].mean().item()',
-    "score_mean_positive": 'log["score_mean_positive"] = logits[targets == 1].mean().item()',
-    "score_std_negative": 'log["score_std_negative"] = logits[targets == 0].std().item()',
-    "score_std_positive": 'log["score_std_positive"] = logits[targets == 1].std().item()',
-    "positives": 'log["positives"] = (targets == 1).sum().item()',
+    "score_mean_negative": _BY_CLASS,
+    "score_mean_positive": _BY_CLASS,
+    "score_std_negative": _BY_CLASS,
+    "score_std_positive": _BY_CLASS,
+    "positives": _BY_CLASS,
     "positives_in_batch": 'log["positives_in_batch"] = (targets == 1).sum().item()',
     "batch_without_positives_share": 'log["batch_without_positives"] = float((targets == 1).sum() == 0)',
     "loss_zero_share": 'log["loss_zero"] = float(loss.item() == 0)',
@@ -63,12 +65,18 @@ def unlogged(unknown: Iterable[Unknown], *, ranking: bool, most: int) -> list[tu
     Returns
     -------
     list
-        Name of the series, number of rules that need it, and the line of code that records it (empty where
-        the loss or the framework writes it).
+        Name of the series, or names of those that one line of code records; how many rules need the most
+        wanted of them; and that line (empty where the loss or the framework writes it).
     """
     wanted = [
         (name.removeprefix("log."), count)
         for name, count in missing_inputs(unknown)
         if name.startswith("log.") and (ranking or name.removeprefix("log.") not in RANKING)
     ]
-    return [(name, count, RECORD.get(name, "")) for name, count in wanted[:most]]
+    lines: dict[str, tuple[list[str], int]] = {}
+    for name, count in wanted:
+        names, most_rules = lines.get(key := RECORD.get(name) or name, ([], 0))
+        lines[key] = [*names, name], max(most_rules, count)
+    return [
+        (", ".join(names), count, RECORD.get(names[0], "")) for names, count in list(lines.values())[:most]
+    ]

@@ -42,27 +42,6 @@ def test_precision_at_hits_averages_to_average_precision():
     assert found.mean() == pytest.approx(sk.average_precision_score(labels, scores))
 
 
-def test_scores_by_class_agree_with_plain_loops():
-    g = np.random.default_rng(1)
-    scores, labels = g.normal(size=(60, 3)), (g.random((60, 3)) < 0.3).astype(np.int64)
-    means, deviations = [], []
-    for c in range(3):
-        of = [scores[i, c] for i in range(60) if labels[i, c] == 0]
-        means.append(sum(of) / len(of))
-        deviations.append(math.sqrt(sum((x - means[-1]) ** 2 for x in of) / len(of)))
-    found = metrics.spread_by_class(scores, labels)
-    assert found["score_mean_negative"] == pytest.approx(sum(means) / 3)
-    assert found["score_std_negative"] == pytest.approx(sum(deviations) / 3)
-    assert found["positives"] == labels.sum()
-
-
-@pytest.mark.parametrize(
-    ("scores", "labels"), [([1.0, 2.0], [0, 0]), ([1.0, 2.0], [1, 1]), ([math.inf, 2.0], [1, 0])]
-)
-def test_scores_without_both_classes_or_not_finite_have_no_spread_by_class(scores, labels):
-    assert metrics.spread_by_class(np.array(scores), np.array(labels)) == {}
-
-
 def test_scores_that_are_not_finite_rank_nothing():
     hits = np.array([True, False, False, False])
     scores = np.array([1.0, math.nan, 0.0, 0.0])
