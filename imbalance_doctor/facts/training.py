@@ -307,6 +307,11 @@ class Training:
     train_metric_end: float | None = described(
         "level of the same metric on training data at the end", needs=_METRIC
     )
+    train_metric_early: float | None = described(
+        "share of its rise from its lowest to its highest level that is done at two fifths of the run",
+        unit="share",
+        needs=_METRIC,
+    )
     metric_gap: float | None = described(
         "training minus validation level of the metric at the end", needs=_METRIC
     )
@@ -595,6 +600,7 @@ def _metric(noted: Noted, log: TrainingLog, metric: Series, labelled: float | No
         noted.put(
             (_curves.span(trained.series), *whole),
             train_metric_end=trained.end,
+            train_metric_early=_early_share(trained.level),
             metric_gap=trained.end - course.end,
         )
     auc = log.get("roc_auc", "val")
@@ -608,6 +614,14 @@ def _metric(noted: Noted, log: TrainingLog, metric: Series, labelled: float | No
             roc_auc_late_trend=late and late.z,
             roc_auc_repeats=_repeats(auc.values),
         )
+
+
+def _early_share(level: _curves.Values) -> float | None:
+    """Return the share of a rise that is done at two fifths of a curve; None without a rise to speak of."""
+    low, high = float(level.min()), float(level.max())
+    if high - low < _NEARLY:
+        return None
+    return (float(level[round(0.4 * (len(level) - 1))]) - low) / (high - low)
 
 
 def _since_best(noted: Noted, loss: Series | None, metric: Series) -> None:

@@ -644,3 +644,17 @@ def test_absurdly_large_values_raise_no_warning(size):
         )
         known = measure(Evidence(log=TrainingLog(series=curves))).known()
         assert known["training.loss_points"] == 60
+
+
+@pytest.mark.parametrize(
+    ("values", "share"),
+    [
+        (np.linspace(0, 1, 101), 0.4),
+        (np.r_[np.linspace(0, 1, 20), np.ones(81)], 1.0),
+        (np.full(50, 0.3), None),
+    ],
+)
+def test_how_early_the_training_metric_rises(values, share):
+    flat = curve("average_precision", np.full(len(values), 0.1), "val")
+    found = fact("train_metric_early", flat, curve("average_precision", values))
+    assert found == (None if share is None else pytest.approx(share, abs=0.03))
