@@ -38,7 +38,7 @@ _GRID_NS, _NODE_NS = (60_000.0, 14.0), 50.0  # a class on a grid, compiled: in a
 _NONE = np.empty(0)
 _WINDOW_NS = 80.0
 _TOGETHER = 8
-_SHARED = 32_768  # scores from which a second thread pays
+_SHARED = 131_072  # scores from which a second thread pays: others may keep it waiting for milliseconds
 _BLOCK = 65_536
 _MAX_BLOCK = 98_304
 
@@ -85,9 +85,11 @@ def _in_columns(
     found, gradient = np.empty((2, classes)), np.empty((live, classes), x.dtype)
 
     together = _COLUMNS if x.size < _SHARED else min(_COLUMNS, -(-classes // torch.get_num_threads()))
-    work, places = 3 * (rows + most), 0
+    work, places = 2 * rows + 5 * most, 0
     if most * rows > _FEW_PAIRS:
-        work, places = 4 * rows + 6 * most, 4 * rows + most + 4
+        work, places = work + most, 4 * rows + most + 4
+        if weights[0].size:
+            work += rows + most
 
     def some(first: int) -> None:
         width = min(together, classes - first)
@@ -96,7 +98,7 @@ def _in_columns(
             blocks = x.reshape(1, rows), mask.reshape(1, rows), gradient.reshape(1, live)
         else:
             blocks = tuple(np.empty((width, part.shape[0]), part.dtype) for part in (x, mask, gradient))
-        room = (*blocks, np.empty(work), np.empty(places, np.int32))
+        room = (*blocks, np.empty(work), np.empty(2 * rows, x.dtype), np.empty(places, np.int32))
         compiled.columns(x, mask, tau, weights, first, cost, room, found, gradient)
 
     pieces = range(0, classes, together)

@@ -9,7 +9,7 @@ import numpy as np
 
 from imbalance_doctor.losses._compiled_math import compiled, exp
 
-__all__ = ["add_times", "dense", "near", "read", "spread", "terms"]
+__all__ = ["add_both", "dense", "near", "part", "rank", "read", "spread", "terms"]
 
 _REACH = 350.0  # exp(2 * _REACH) is a normal double, and beyond 50 temperatures a sigmoid is 0 or 1
 _NEAR = 600.0  # range of the positives in temperatures up to which one exponential per score serves all pairs
@@ -24,39 +24,63 @@ def _powers(scores: np.ndarray, low: float, high: float, tau: float, out: np.nda
 _fill_powers = compiled(_powers)
 
 
-def _near_row(power: np.ndarray, mass: np.ndarray, at: float, slope: np.ndarray) -> tuple[float, float]:
-    """Sum over the scores the sigmoid of their distance to one, and its slope, which is also written."""
-    above = total = 0.0
+def _near_rows(
+    power: np.ndarray, mass: np.ndarray, at: float, other: float, slope: np.ndarray, steep: np.ndarray
+) -> tuple[float, float, float, float]:
+    """Sum the sigmoids of the scores' distances to one, and their slopes, which are also written; of two.
+
+    Two of them share a division, which takes longer than all else.
+    """
+    above = total = above_other = total_other = 0.0
     if not mass.size:  # decided within the loop it would not always be vectorised
         for j in range(slope.size):
-            share = power[j] / (at + power[j])
-            slope[j] = share - share * share
-            above += share
-            total += slope[j]
-        return above, total
+            to, away = at + power[j], other + power[j]
+            shared = power[j] / (to * away)
+            one, two = shared * away, shared * to
+            bend, bend_other = one - one * one, two - two * two
+            slope[j], steep[j] = bend, bend_other
+            above += one
+            total += bend
+            above_other += two
+            total_other += bend_other
+        return above, total, above_other, total_other
     for j in range(slope.size):
-        share = power[j] / (at + power[j])
-        slope[j] = mass[j] * (share - share * share)
-        above += mass[j] * share
-        total += slope[j]
-    return above, total
+        to, away = at + power[j], other + power[j]
+        shared = power[j] / (to * away)
+        one, two = shared * away, shared * to
+        bend, bend_other = mass[j] * (one - one * one), mass[j] * (two - two * two)
+        slope[j], steep[j] = bend, bend_other
+        above += mass[j] * one
+        total += bend
+        above_other += mass[j] * two
+        total_other += bend_other
+    return above, total, above_other, total_other
 
 
-near = compiled(_near_row)
+near = compiled(_near_rows)
+
+
+def _slice(room: np.ndarray, k: int, size: int) -> np.ndarray:
+    """Return a part of a work space; loops over rows of a matrix would not be vectorised."""
+    return room[k * size : (k + 1) * size]
+
+
+part = compiled(_slice)
 
 
 def _far_row(
     scores: np.ndarray, mass: np.ndarray, at: float, tau: float, slope: np.ndarray
 ) -> tuple[float, float]:
-    """Do the same where the scores spread too far for one exponential each."""
+    """Do the same for one, where the scores spread too far for one exponential each."""
     above = total = 0.0
     for j in range(slope.size):
         z = (at / 2 - np.float64(scores[j]) / 2) / (tau / 2)
         share = 1 / (1 + exp(min(max(z, -2 * _REACH), 2 * _REACH)))
         weight = mass[j] if mass.size else 1.0
-        slope[j] = weight * (share - share * share)
+        bend = weight * (share - share * share)
+        slope[j] = bend
         above += weight * share
-        total += slope[j]
+        total += bend
     return above, total
 
 
@@ -71,6 +95,37 @@ def _add(factor: float, values: np.ndarray, out: np.ndarray) -> None:
 add_times = compiled(_add)
 
 
+def _add_both(factor: float, values: np.ndarray, other: float, others: np.ndarray, out: np.ndarray) -> None:
+    for j in range(out.size):
+        out[j] += factor * values[j] + other * others[j]
+
+
+add_both = compiled(_add_both)
+
+
+def _rank(
+    sums: tuple[float, float], among: tuple[float, float], mass: float, weight: float
+) -> tuple[float, float, float, float]:
+    """Return what a positive adds to average precision, its u and v, and what its own sums pull at it.
+
+    Parameters
+    ----------
+    sums, among
+        Sigmoids and their slopes, over the pool and over the positives.
+    mass, weight
+        How many rows it stands for, and its share in the mean.
+    """
+    itself = 1 - mass / 2
+    above = sums[0] + itself
+    ratio = (among[0] + itself) / above
+    u = weight / above
+    v = u * ratio
+    return weight * ratio, u, v, u * among[1] - v * sums[1]
+
+
+rank = compiled(_rank)
+
+
 def _dense(
     scores: np.ndarray,
     row: np.ndarray,
@@ -79,6 +134,7 @@ def _dense(
     omega: np.ndarray,
     gradient: np.ndarray,
     room: np.ndarray,
+    slopes: np.ndarray,
 ) -> tuple[float, float]:
     """Return average precision of a class and the weight of its positives, and write the loss's gradient.
 
@@ -95,12 +151,17 @@ def _dense(
     gradient
         Of the first rows, [live].
     room
-        Work space, float64 [3 * (M + N)].
+        Work space, float64 [2 * M + 5 * N].
+    slopes
+        Work space, of the scores' type, [2 * M].
     """
     size, count, live = scores.size, row.size, gradient.size
-    power, slope, pull = room[:size], room[size : 2 * size], room[2 * size : 2 * size + live]
-    powers, slopes, pulls = room[3 * size : 3 * (size + count)].reshape(3, count)
-    at, among = scores[row], mass[row] if mass.size else np.ones(count)
+    power, pull = room[:size], room[size : size + live]
+    rest = room[2 * size :]
+    powers, first, second = part(rest, 0, count), part(rest, 1, count), part(rest, 2, count)
+    pulls, push = part(rest, 3, count), part(rest, 4, count)
+    slope, steep = part(slopes, 0, size), part(slopes, 1, size)
+    at, among = scores[row], mass[row] if mass.size else mass
     low, high = np.float64(at.min()), np.float64(at.max())
     close = high / 2 - low / 2 <= tau * (_NEAR / 2)
     if close:
@@ -108,26 +169,29 @@ def _dense(
         powers[:] = power[row]
     pull[:] = 0
     pulls[:] = 0
-    push = np.empty(count)
     total = omega[row].sum() if omega.size else float(count)
     precision = 0.0
-    for k in range(count):
+    for k in range(0, count, 2):
+        other = min(k + 1, count - 1)  # an odd one out is its own other, without weight
         if close:
-            above, steep = near(power, mass, powers[k], slope)
-            positive_above, positive_steep = near(powers, among, powers[k], slopes)
+            one, bend, two, bow = near(power, mass, powers[k], powers[other], slope, steep)
+            up, rise, top, lift = near(powers, among, powers[k], powers[other], first, second)
         else:
-            above, steep = _far(scores, mass, np.float64(at[k]), tau, slope)
-            positive_above, positive_steep = _far(at, among, np.float64(at[k]), tau, slopes)
-        itself = 1 - among[k] / 2
-        above += itself
-        ratio = (positive_above + itself) / above
-        weight = (omega[row[k]] if omega.size else 1.0) / total if total > 0 else 0.0
-        precision += weight * ratio
-        u = weight / above
-        v = u * ratio
-        push[k] = u * positive_steep - v * steep
-        add_times(v / tau, slope, pull)
-        add_times(v - u, slopes, pulls)
+            one, bend = _far(scores, mass, np.float64(at[k]), tau, slope)
+            two, bow = _far(scores, mass, np.float64(at[other]), tau, steep)
+            up, rise = _far(at, among, np.float64(at[k]), tau, first)
+            top, lift = _far(at, among, np.float64(at[other]), tau, second)
+        heavy, light = (among[k], among[other]) if mass.size else (1.0, 1.0)
+        share = share_other = 1 / total if total > 0 else 0.0
+        if omega.size:
+            share, share_other = share * omega[row[k]], share * omega[row[other]]
+        added, u_other, v_other, push[other] = rank(
+            (two, bow), (top, lift), light, share_other if other > k else 0.0
+        )
+        value, u, v, push[k] = rank((one, bend), (up, rise), heavy, share)
+        precision += value + added
+        add_both(v / tau, slope, v_other / tau, steep, pull)
+        add_both(v - u, first, v_other - u_other, second, pulls)
     gradient[:] = pull
     # At the positives two parts nearly cancel: they are added in double precision.
     for k in range(count):
