@@ -12,6 +12,7 @@ from imbalance_doctor.losses._compiled_math import compiled, exp
 __all__ = ["add_both", "dense", "near", "part", "rank", "read", "spread", "terms"]
 
 _REACH = 350.0  # exp(2 * _REACH) is a normal double, and beyond 50 temperatures a sigmoid is 0 or 1
+_TILE = 256  # points placed on the grid at once
 _NEAR = 600.0  # range of the positives in temperatures up to which one exponential per score serves all pairs
 
 
@@ -85,14 +86,6 @@ def _far_row(
 
 
 _far = compiled(_far_row)
-
-
-def _add(factor: float, values: np.ndarray, out: np.ndarray) -> None:
-    for j in range(out.size):
-        out[j] += factor * values[j]
-
-
-add_times = compiled(_add)
 
 
 def _add_both(factor: float, values: np.ndarray, other: float, others: np.ndarray, out: np.ndarray) -> None:
@@ -209,17 +202,54 @@ dense = compiled(_dense)
 # a tuple as long as the order of the spline, so that the compiler knows how long the inner loops are.
 
 
-def _shares(offset: float, pieces: np.ndarray, order: tuple[int, ...], share: np.ndarray) -> None:
-    """Evaluate the spline of a point at the nodes it touches."""
-    lanes = len(order)
-    for m in range(lanes):
-        value = pieces[m, lanes - 1]
-        for k in range(2, lanes + 1):
-            value = value * offset + pieces[m, lanes - k]
-        share[m] = value
+def _polynomial(offset: np.ndarray, factors: np.ndarray, order: tuple[int, ...], out: np.ndarray) -> None:
+    for j in range(out.size):
+        value = factors[len(order) - 1]
+        for k in range(2, len(order) + 1):
+            value = value * offset[j] + factors[len(order) - k]
+        out[j] = value
 
 
-_fill_shares = compiled(_shares)
+_fill = compiled(_polynomial)
+
+
+def _place_on(
+    scores: np.ndarray,
+    place: tuple[float, float],
+    pieces: np.ndarray,
+    order: tuple[int, ...],
+    cell: np.ndarray,
+    share: np.ndarray,
+) -> None:
+    """Write the first node that each point touches, and the shares of all, node after node.
+
+    Parameters
+    ----------
+    scores
+        Up to TILE.
+    place
+        Score of the first node, and nodes per unit of the scores.
+    pieces
+        Polynomials of the spline, [order, order].
+    order
+        See above.
+    cell, share
+        Results, [TILE] and float64 [(order + 1) * TILE], where the last ones are offsets. Nodes are unsigned,
+        so that no index is looked at for its sign.
+    """
+    best, per_unit = place
+    size = scores.size
+    offset = part(share, len(order), _TILE)
+    for j in range(size):
+        position = (best - np.float64(scores[j])) * per_unit
+        whole = np.int32(position)
+        cell[j] = np.uintp(whole + 1)
+        offset[j] = position - whole - 0.5
+    for m in range(len(order)):
+        _fill(offset[:size], pieces[m], order, part(share, m, _TILE)[:size])
+
+
+_place = compiled(_place_on)
 
 
 def _spread_all(
@@ -228,50 +258,29 @@ def _spread_all(
     place: tuple[float, float],
     pieces: np.ndarray,
     order: tuple[int, ...],
-    moments: np.ndarray,
     nodes: np.ndarray,
 ) -> None:
-    """Spread points on the grid: few by themselves, many by the moments of their offsets in each cell.
+    """Spread points on the grid.
 
     Parameters
     ----------
-    scores, mass
+    scores
         [M].
-    place
-        Score of the first node, and nodes per unit of the scores.
-    pieces
-        Polynomials of the spline, [order, order].
-    order
-        See above.
-    moments
-        Work space, [order, length].
+    mass
+        How many rows each row stands for, [M], or [0] for 1.
+    place, pieces, order
+        As for :func:`_place_on`.
     nodes
-        Takes the masses, zeros, [length].
+        The masses are added to it, [length].
     """
-    best, per_unit = place
-    lanes, margin = len(order), len(order) // 2
-    if scores.size * lanes < nodes.size:
-        shares = np.empty(lanes)
-        for j in range(scores.size):
-            position = (best - np.float64(scores[j])) * per_unit
-            cell = np.intp(position)
-            _fill_shares(position - cell - 0.5, pieces, order, shares)
-            for m in range(lanes):
-                nodes[cell + 1 + m] += mass[j] * shares[m]
-        return
-    moments[:] = 0
-    for j in range(scores.size):
-        position = (best - np.float64(scores[j])) * per_unit
-        cell = np.intp(position)
-        offset = position - cell - 0.5
-        power = mass[j]
-        for k in range(lanes):
-            moments[k, margin + cell] += power
-            power *= offset
-    used = nodes.size - 2 * margin
-    for m in range(lanes):
-        for k in range(lanes):
-            add_times(pieces[m, k], moments[k, margin : margin + used], nodes[m + 1 : m + 1 + used])
+    cell, share = np.empty(_TILE, np.uintp), np.empty((len(order) + 1) * _TILE)
+    for low in range(0, scores.size, _TILE):
+        some = scores[low : low + _TILE]
+        _place(some, place, pieces, order, cell, share)
+        for j in range(some.size):
+            weight = mass[low + j] if mass.size else 1.0
+            for m in range(len(order)):
+                nodes[cell[j] + np.uintp(m)] += weight * share[m * _TILE + j]
 
 
 spread = compiled(_spread_all)
@@ -294,12 +303,14 @@ def _terms(  # noqa: PLR0913, PLR0917  compiled functions take no objects
 
     Parameters
     ----------
-    scores, place, pieces, order
-        As for :func:`spread`.
+    scores
+        Of the positives, [N].
     row
-        Places of the positives, [N].
+        Their places in the pool, [N].
     weights
-        How many rows each row stands for, and its weight as a positive, [M] each.
+        How many rows each row stands for, and its weight as a positive, [M] each, or [0] for 1.
+    place, pieces, order
+        As for :func:`_place_on`.
     fields
         Sums of sigmoids and of their slopes over the pool and the positives, [2, 2, length].
     push
@@ -308,41 +319,38 @@ def _terms(  # noqa: PLR0913, PLR0917  compiled functions take no objects
         The masses of the pool and of the positives, [2, length]; takes the forces of the positives' sums over
         the pool and over the positives.
     """
-    best, per_unit = place
     mass, omega = weights
-    for f in range(2):
-        below = 0.0
-        for n in range(nodes.shape[1]):
-            here = nodes[f, n]
-            fields[0, f, n] += below + here / 2
-            below += here
+    below = beneath = 0.0
+    for n in range(nodes.shape[1]):
+        fields[0, 0, n] += below + nodes[0, n] / 2
+        fields[0, 1, n] += beneath + nodes[1, n] / 2
+        below += nodes[0, n]
+        beneath += nodes[1, n]
     nodes[:] = 0
-    lanes = len(order)
-    share = np.empty(lanes)
-    total = omega[row].sum()
+    total = omega[row].sum() if omega.size else float(row.size)
     precision = 0.0
-    for i in range(row.size):
-        j = row[i]
-        position = (best - np.float64(scores[j])) * per_unit
-        cell = np.intp(position)
-        _fill_shares(position - cell - 0.5, pieces, order, share)
-        start = cell + 1
-        above = positive_above = 1 - mass[j] / 2
-        slope = positive_slope = 0.0
-        for m in range(lanes):
-            above += share[m] * fields[0, 0, start + m]
-            positive_above += share[m] * fields[0, 1, start + m]
-            slope += share[m] * fields[1, 0, start + m]
-            positive_slope += share[m] * fields[1, 1, start + m]
-        ratio = positive_above / above
-        weight = omega[j] / total if total > 0 else 0.0
-        precision += weight * ratio
-        u = weight / above
-        v = u * ratio
-        push[i] = u * positive_slope - v * slope
-        for m in range(lanes):
-            nodes[0, start + m] += v * share[m]
-            nodes[1, start + m] += u * share[m]
+    cell, share = np.empty(_TILE, np.uintp), np.empty((len(order) + 1) * _TILE)
+    for low in range(0, row.size, _TILE):
+        some = scores[low : low + _TILE]
+        _place(some, place, pieces, order, cell, share)
+        for j in range(some.size):
+            i, start = low + j, cell[j]
+            above = positive_above = slope = positive_slope = 0.0
+            for m in range(len(order)):
+                near = share[m * _TILE + j]
+                above += near * fields[0, 0, start + np.uintp(m)]
+                positive_above += near * fields[0, 1, start + np.uintp(m)]
+                slope += near * fields[1, 0, start + np.uintp(m)]
+                positive_slope += near * fields[1, 1, start + np.uintp(m)]
+            weight = (omega[row[i]] if omega.size else 1.0) / total if total > 0 else 0.0
+            value, u, v, push[i] = rank(
+                (above, slope), (positive_above, positive_slope), mass[row[i]] if mass.size else 1.0, weight
+            )
+            precision += value
+            for m in range(len(order)):
+                near = share[m * _TILE + j]
+                nodes[0, start + np.uintp(m)] += v * near
+                nodes[1, start + np.uintp(m)] += u * near
     return precision, total
 
 
@@ -351,6 +359,7 @@ terms = compiled(_terms)
 
 def _read(  # noqa: PLR0913, PLR0917  compiled functions take no objects
     scores: np.ndarray,
+    positives: np.ndarray,
     row: np.ndarray,
     mass: np.ndarray,
     place: tuple[float, float],
@@ -359,55 +368,50 @@ def _read(  # noqa: PLR0913, PLR0917  compiled functions take no objects
     fields: np.ndarray,
     tau: float,
     push: np.ndarray,
-    table: np.ndarray,
     gradient: np.ndarray,
 ) -> None:
     """Write the gradient.
 
     Parameters
     ----------
-    scores, row, place, pieces, order
-        As for :func:`spread` and :func:`terms`.
-    mass
-        How many rows each row stands for, [M].
+    scores, positives
+        [M], and those of the positives, [N].
+    row, mass
+        As for :func:`terms`.
+    place, pieces, order
+        As for :func:`_place_on`.
     fields
         Of the two forces, [2, length].
     tau
         Temperature.
     push
         What :func:`terms` has found.
-    table
-        Work space, [order, length].
     gradient
         Of the first rows, [live].
     """
-    best, per_unit = place
-    lanes, margin = len(order), len(order) // 2
-    used = table.shape[1] - 2 * margin
-    table[:] = 0
-    for k in range(lanes):
-        for m in range(lanes):
-            add_times(pieces[m, k] / tau, fields[0, m + 1 : m + 1 + used], table[k, margin : margin + used])
-    for j in range(gradient.size):
-        position = (best - np.float64(scores[j])) * per_unit
-        cell = np.intp(position)
-        offset = position - cell - 0.5
-        value = table[lanes - 1, margin + cell]
-        for k in range(2, lanes + 1):
-            value = value * offset + table[lanes - k, margin + cell]
-        gradient[j] = value * mass[j]
+    cell, share = np.empty(_TILE, np.uintp), np.empty((len(order) + 1) * _TILE)
+    rate = 1 / tau
+    for low in range(0, gradient.size, _TILE):
+        some = scores[low : min(low + _TILE, gradient.size)]
+        _place(some, place, pieces, order, cell, share)
+        for j in range(some.size):
+            value = 0.0
+            for m in range(len(order)):
+                value += share[m * _TILE + j] * fields[0, cell[j] + np.uintp(m)]
+            gradient[low + j] = value * (mass[low + j] if mass.size else 1.0) * rate
     # At the positives two parts nearly cancel: they are added in double precision.
-    share = np.empty(lanes)
-    for i in range(row.size):
-        j = row[i]
-        if j < gradient.size:
-            position = (best - np.float64(scores[j])) * per_unit
-            cell = np.intp(position)
-            _fill_shares(position - cell - 0.5, pieces, order, share)
-            pulled = 0.0
-            for m in range(lanes):
-                pulled += share[m] * (fields[0, cell + 1 + m] - fields[1, cell + 1 + m])
-            gradient[j] = (push[i] + pulled * mass[j]) / tau
+    for low in range(0, row.size, _TILE):
+        some = positives[low : low + _TILE]
+        _place(some, place, pieces, order, cell, share)
+        for j in range(some.size):
+            at = row[low + j]
+            if at < gradient.size:
+                pulled = 0.0
+                for m in range(len(order)):
+                    pulled += share[m * _TILE + j] * (
+                        fields[0, cell[j] + np.uintp(m)] - fields[1, cell[j] + np.uintp(m)]
+                    )
+                gradient[at] = (push[low + j] + pulled * (mass[at] if mass.size else 1.0)) / tau
 
 
 read = compiled(_read)

@@ -13,14 +13,14 @@ import numpy as np
 from imbalance_doctor.losses._compiled_math import compiled, exp
 from imbalance_doctor.losses._compiled_pairs import add_both, dense, near, part, rank
 
-__all__ = ["columns"]
+__all__ = ["columns", "turned_back"]
 
 _LANES = 16
 _TILE = 256  # rows turned at once
 _NEAR = 600.0  # range in temperatures that one exponential for each score serves
 _REACH = 350.0
 _APART = 4  # positives share a window that is by this much of the reach on one side wider
-_PAIR_NS, _SORT_NS = 0.7, 12.0
+_PAIR_NS, _SORT_NS = 0.5, 12.0
 
 
 def _range(values: np.ndarray, ends: np.ndarray) -> Any:
@@ -305,13 +305,14 @@ def _turn(matrix: np.ndarray, first: int, out: np.ndarray) -> None:
 
 
 def _turn_back(rows: np.ndarray, first: int, out: np.ndarray) -> None:
+    """Copy rows [columns, M] to neighbouring columns [M, ...]."""
     for start in range(0, len(out), _TILE):
         for j in range(start, min(start + _TILE, len(out))):
             for c in range(len(rows)):
                 out[j, first + c] = rows[c, j]
 
 
-_turned, _turned_back = compiled(_turn), compiled(_turn_back)
+_turned, turned_back = compiled(_turn), compiled(_turn_back)
 
 
 def _columns(  # noqa: PLR0913, PLR0917  compiled functions take no objects
@@ -321,9 +322,9 @@ def _columns(  # noqa: PLR0913, PLR0917  compiled functions take no objects
     weights: tuple[np.ndarray, np.ndarray],
     first: int,
     cost: tuple[float, float, float, float],
-    room: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    blocks: tuple[np.ndarray, np.ndarray, np.ndarray],
+    room: tuple[np.ndarray, np.ndarray, np.ndarray],
     found: np.ndarray,
-    gradient: np.ndarray,
 ) -> None:
     """Rank some neighbouring classes.
 
@@ -340,39 +341,41 @@ def _columns(  # noqa: PLR0913, PLR0917  compiled functions take no objects
     cost
         Temperatures beyond which a sigmoid is 0 or 1; of a class on a grid, nanoseconds in all, for each row
         and for each temperature.
+    blocks
+        Scores and labels of the classes, [columns, M], which are copied there, but for a single class; takes
+        the loss's gradient, [columns, live].
     room
-        Work space: of the scores' type [columns, M], bool [columns, M], of the gradient's type [columns,
-        live], and as for the windows; no places where there are few pairs.
+        Work space as for the windows; no places where there are few pairs.
     found
-        Takes average precision and weight of the positives, 0 without a positive or a negative; NaN for a
-        class that is left to the caller, [2, C].
-    gradient
-        Takes the loss's gradient, [live, C].
+        Takes average precision and weight of the positives, 0 without a positive or a negative, then the
+        range of the scores, [4, C]. For a class that is left to the caller the weight is NaN, and the range
+        too where that is not finite.
     """
     cut, fixed, per_row, per_tau = cost
-    block, flags, gradients, work, slopes, places = room
+    block, flags, gradients = blocks
+    work, slopes, places = room
     mass, omega = weights
     size = len(scores)
-    one = scores.shape[1] == 1
-    if not one:
+    if scores.shape[1] > 1:
         _turned(scores, first, block)
         _turned(mask, first, flags)
     ends = np.empty((2, _LANES), scores.dtype)
     for i in range(len(block)):
         c = first + i
-        found[0, c] = found[1, c] = 0.0
+        found[:, c] = 0.0
         gradients[i] = 0
         count = 0
         for j in range(size):
             count += flags[i, j]
         if count in {0, size}:
             continue
-        found[1, c] = np.nan
+        found[1:, c] = np.nan
         if not (_ends(block[i], ends) == 0 and tau[c] > 0):
             continue
         low, high = np.float64(ends[0].min()), np.float64(ends[1].max())
         if not np.isfinite(high - low):  # the range of double precision
             continue
+        found[2, c], found[3, c] = low, high
         span, pairs = (high - low) / tau[c], np.float64(count) * size
         dear = fixed + per_row * size + per_tau * span
         if not places.size or _PAIR_NS * pairs <= min(dear, _SORT_NS * size):
@@ -394,8 +397,6 @@ def _columns(  # noqa: PLR0913, PLR0917  compiled functions take no objects
                 places,
                 gradients[i],
             )
-    if not one:
-        _turned_back(gradients, first, gradient)
 
 
 columns = compiled(_columns)
