@@ -34,11 +34,11 @@ _KINDS = (torch.float32, torch.float64)
 _SMALL_PAIRS = 131_072
 _FEW_PAIRS = 65_536  # up to here no class is put in order
 _COLUMNS = 16  # classes turned at once: their scores of a row share a line of the cache
-_CUT = {_grid.FEW_POINTS: 26}  # temperatures beyond which a sigmoid is a step to pairs in single precision
+_CUT = {_grid.FEW_POINTS: 20}  # temperatures beyond which a sigmoid is a step, but for 2e-9
 _GRID_NS, _NODE_NS = (40_000.0, 10.0), 45.0  # a class on a grid, compiled: in all, for each row and node
 _WINDOW_NS = 80.0
 _TOGETHER = 8
-_SHARED = 131_072  # scores from which a second thread pays: others may keep it waiting for milliseconds
+_SHARED = 262_144  # scores from which a second thread pays: others may keep it waiting for milliseconds
 _BLOCK = 65_536
 _MAX_BLOCK = 98_304
 
