@@ -25,8 +25,6 @@ from imbalance_doctor.losses.base import Pool, RankingLoss
 
 __all__ = ["SmoothAPLoss", "smooth_ap"]
 
-_THREADED = 32_768  # elements from which torch wakes its threads
-
 
 def smooth_ap(
     scores: Tensor,
@@ -152,7 +150,7 @@ class _SmoothAP(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: FunctionCtx, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors  # type: ignore[attr-defined]
-        if gradient.device.type == "cpu" and gradient.numel() >= _THREADED:  # numpy wakes no threads
+        if gradient.device.type == "cpu":  # numpy wakes no threads
             out = torch.from_numpy(gradient.numpy() * upstream[0].numpy())
         else:
             out = gradient * upstream[0]
