@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from imbalance_doctor.losses import _average_precision_host, _grid
+from imbalance_doctor.losses._average_precision_host import NONE
 from imbalance_doctor.losses._compiled import in_turns, kernels
 
 __all__ = ["ENGINES", "HOST_ENGINES", "Ranked", "average_precision", "solve"]
@@ -33,12 +34,11 @@ _KINDS = (torch.float32, torch.float64)
 _SMALL_PAIRS = 131_072
 _FEW_PAIRS = 65_536  # up to here no class is put in order
 _COLUMNS = 16  # classes turned at once: their scores of a row share a line of the cache
-_CUT = {_grid.FEW_POINTS: 26}  # temperatures beyond which a sigmoid is a step to pairs in single precision
-_GRID_NS, _NODE_NS = (60_000.0, 14.0), 50.0  # a class on a grid, compiled: in all, for each row and node
-_NONE = np.empty(0)
+_CUT = {_grid.FEW_POINTS: 20}  # temperatures beyond which a sigmoid is a step, but for 2e-9
+_GRID_NS, _NODE_NS = (40_000.0, 10.0), 45.0  # a class on a grid, compiled: in all, for each row and node
 _WINDOW_NS = 80.0
 _TOGETHER = 8
-_SHARED = 32_768  # scores from which a second thread pays
+_SHARED = 262_144  # scores from which a second thread pays: others may keep it waiting for milliseconds
 _BLOCK = 65_536
 _MAX_BLOCK = 98_304
 
@@ -80,45 +80,87 @@ def _in_columns(
     cost = (_CUT.get(spline, spline.cut), *_GRID_NS, _NODE_NS * spline.kappa)
     x = np.ascontiguousarray(scores.numpy() if scores.dtype in _KINDS else scores.float().numpy())
     mask, tau = np.ascontiguousarray(positive.numpy()), np.ascontiguousarray(scale.numpy())
-    weights = tuple(_NONE if part is None else part.numpy() for part in _masses(weight, pool_weight))
+    mass, omega = _masses(weight, pool_weight)
+    weights = NONE if mass is None else mass.numpy(), NONE if omega is None else omega.numpy()
+    found, gradient = np.empty((4, classes)), np.empty((live, classes), x.dtype)
+
     most = min(rows, int(np.count_nonzero(mask)))
-    found, gradient = np.empty((2, classes)), np.empty((live, classes), x.dtype)
-
-    together = _COLUMNS if x.size < _SHARED else min(_COLUMNS, -(-classes // torch.get_num_threads()))
-    work, places = 3 * (rows + most), 0
+    work, places = 2 * rows + 5 * most, 0
     if most * rows > _FEW_PAIRS:
-        work, places = 4 * rows + 6 * most, 4 * rows + most + 4
+        work, places = work + most, 4 * rows + most + 4
+        work += rows + most if mass is not None else 0
 
-    def some(first: int) -> None:
-        width = min(together, classes - first)
+    def some(first: int, width: int) -> None:
         blocks: tuple[np.ndarray, ...]
         if classes == 1:
             blocks = x.reshape(1, rows), mask.reshape(1, rows), gradient.reshape(1, live)
         else:
             blocks = tuple(np.empty((width, part.shape[0]), part.dtype) for part in (x, mask, gradient))
-        room = (*blocks, np.empty(work), np.empty(places, np.int32))
-        compiled.columns(x, mask, tau, weights, first, cost, room, found, gradient)
+        room = np.empty(work), np.empty(2 * rows, x.dtype), np.empty(places, np.int32)
+        compiled.columns(x, mask, tau, weights, first, cost, blocks, room, found)
+        del room  # a grid needs its own
+        for c in range(first, first + width):
+            if np.isnan(found[1, c]):
+                parts = tuple(part[c - first] for part in blocks)
+                _on_plain_grid(scores.dtype, parts, tau[c], weights, found[:, c])
+        if classes > 1:
+            compiled.turned_back(blocks[2], first, gradient)
 
-    pieces = range(0, classes, together)
-    if x.size >= _SHARED:
-        in_turns(some, pieces)
-    else:
-        for piece in pieces:
-            some(piece)
-    left = np.flatnonzero(np.isnan(found[1]))
-    if left.size:
-        if left.size < classes:
-            columns = torch.from_numpy(left)
-            scores, positive, scale = scores[:, columns], positive[:, columns], scale[columns]
+    _in_pieces(some, classes, shared=x.size >= _SHARED)
+    left = np.isnan(found[1])
+    if left.any():
+        columns = torch.from_numpy(left)
+        picked = scores[:, columns], positive[:, columns], scale[columns]
         with torch.autocast("cpu", enabled=False):
-            rest = solve(Ranked.of(scores, positive, scale, live, weight, pool_weight), "auto")
-        if left.size == classes:
-            return rest
+            rest = solve(Ranked.of(*picked, live, weight, pool_weight), "auto")
         gradient[:, left] = rest[2].numpy()
         found[0, left], found[1, left] = 1 - rest[0].double().numpy(), rest[1].numpy()
     valid = found[1] > 0
     loss = np.where(valid, 1 - found[0], np.nan).astype(x.dtype)
     return torch.from_numpy(loss), torch.from_numpy(valid), torch.from_numpy(gradient)
+
+
+def _in_pieces(work: Callable[[int, int], None], classes: int, *, shared: bool) -> None:
+    """Call for neighbouring classes, the first of them and how many, on one thread or several."""
+    together = min(_COLUMNS, -(-classes // torch.get_num_threads())) if shared else _COLUMNS
+    pieces = range(0, classes, together)
+    if shared:
+        in_turns(lambda first: work(first, min(together, classes - first)), pieces)
+    else:
+        for first in pieces:
+            work(first, min(together, classes - first))
+
+
+def _on_plain_grid(
+    kind: torch.dtype,
+    blocks: tuple[np.ndarray, ...],
+    tau: float,
+    weights: tuple[np.ndarray, np.ndarray],
+    found: np.ndarray,
+) -> None:
+    """Solve a class on a grid, unless its scores are not finite or spread too far.
+
+    Parameters
+    ----------
+    kind
+        Of the scores.
+    blocks
+        Scores and labels, [M]; takes the loss's gradient, [live].
+    tau, weights
+        Temperature, and the weights as :func:`_average_precision_host.grid_of_class` wants them.
+    found
+        As the kernel left it for the class, [4]; takes average precision and weight of the positives.
+    """
+    scores, flags, gradient = blocks
+    low, high = found[2:].tolist()
+    span = (high - low) / tau
+    spline = _grid.spline_for(kind, scores.size, span)
+    nodes = _nodes(scores.size, span, spline)
+    if nodes:
+        place = high, _grid.fft_length(nodes), spline
+        found[:2] = _average_precision_host.grid_of_class(
+            kernels("pairs"), scores, np.flatnonzero(flags), tau, weights, place, gradient
+        )
 
 
 def _small(
@@ -414,16 +456,14 @@ def _plan(pool: Ranked, classes: list[int], method: _grid.Method) -> list[_Task]
         span = pool.span(c)
         spline = _grid.spline_for(pool.gradient.dtype, pool.rows, span)
         pairs_ns = pool.count[c] * pool.rows * _grid.DENSE_NS
-        reach = spline.cut * spline.kappa + 2 * spline.order
-        far = not span * spline.kappa <= 8 * pool.rows + _grid.CHUNK
-        nodes = 0 if far else int(span * spline.kappa) + reach
+        nodes = _nodes(pool.rows, span, spline)
         least = _compiled_ns(pool.rows, nodes) if pool.compiled else _grid.grid_ns(pool.rows, nodes)
         if method == "dense" or (method == "auto" and pairs_ns <= least):
             dense.append(c)
         elif method == "window":
             tasks.append(_Task(method="window", classes=[c], spline=spline))
-        elif not far:
-            plain.setdefault(spline, []).append((int(span * spline.kappa) + reach, c))
+        elif nodes:
+            plain.setdefault(spline, []).append((nodes, c))
         else:
             choice = "far" if method == "grid" else _far_choice(pool, c, spline, pairs_ns)
             if choice == "dense":
@@ -433,6 +473,13 @@ def _plan(pool: Ranked, classes: list[int], method: _grid.Method) -> list[_Task]
     for spline, members in plain.items():
         tasks += _grid_tasks(pool, members, spline)
     return tasks + _dense_tasks(pool, dense)
+
+
+def _nodes(rows: int, span: float, spline: _grid.Spline) -> int:
+    """Return how many nodes a class of so many temperatures needs; 0 if they are too many for its rows."""
+    if not span * spline.kappa <= 8 * rows + _grid.CHUNK:
+        return 0
+    return int(span * spline.kappa) + spline.cut * spline.kappa + 2 * spline.order
 
 
 def _compiled_ns(points: int, nodes: int) -> float:

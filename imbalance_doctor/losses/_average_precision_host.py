@@ -16,13 +16,16 @@ import torch
 from imbalance_doctor.losses import _grid
 from imbalance_doctor.losses._compiled import kernels
 
-__all__ = ["NODES", "PAIRS", "Batch", "dense", "grid", "turned"]
+__all__ = ["NODES", "NONE", "PAIRS", "Batch", "dense", "grid", "grid_of_class", "turned"]
 
 PAIRS = 98_304
 """Pairs of classes solved together."""
 
 NODES = 10_240
 """Grid nodes, or points, of classes solved together."""
+
+NONE = np.empty(0)
+"""Weights that are all 1, to compiled functions."""
 
 _TILE = 32_000
 _LEAST_TILE = 1_024
@@ -180,12 +183,6 @@ def _powers(
     x /= tau / 2
     np.exp(x, out=x)
     return x, x[owner, row], None
-
-
-def _weights(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """How many rows each row stands for and its weight as a positive, written out."""
-    ones = np.ones(batch.scores.shape[1])
-    return ones if batch.mass is None else batch.mass, ones if batch.omega is None else batch.omega
 
 
 @_short_buffers
@@ -362,27 +359,57 @@ def grid(batch: Batch, high: np.ndarray, length: int, spline: _grid.Spline) -> t
 def _grid_compiled(
     batch: Batch, high: np.ndarray, length: int, spline: _grid.Spline, compiled: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    scores, row, sizes, scale, _, _, gradient = batch
-    mass, omega = _weights(batch)
+    scores, row, sizes, scale, mass, omega, gradient = batch
+    weights = NONE if mass is None else mass, NONE if omega is None else omega
     found = np.empty((2, sizes.size))
-    order, pieces = (0,) * spline.order, _grid.pieces(spline.order)
-    spectra = _grid.spectra(length, spline, torch.device("cpu")).numpy()
-    table = np.empty((spline.order, length))
     first = 0
     for c, (count, tau) in enumerate(zip(sizes.tolist(), scale.tolist(), strict=True)):
-        x, at = scores[c], row[first : first + count]
-        place = float(high[c]), spline.kappa / tau
-        nodes = np.zeros((2, length))
-        compiled.spread(x, mass, place, pieces, order, table, nodes[0])
-        compiled.spread(x[at], mass[at], place, pieces, order, table, nodes[1])
-        fields = _convolve(nodes, spectra)
-        push = np.empty(count)
-        found[:, c] = compiled.terms(x, at, (mass, omega), place, pieces, order, fields, push, nodes)
-        if gradient.shape[1]:
-            fields = _convolve(nodes, spectra[1:])[0]
-            compiled.read(x, at, mass, place, pieces, order, fields, tau, push, table, gradient[c])
+        at = row[first : first + count]
+        place = float(high[c]), length, spline
+        found[:, c] = grid_of_class(compiled, scores[c], at, tau, weights, place, gradient[c])
         first += count
     return found[0], found[1]
+
+
+def grid_of_class(
+    compiled: Any,
+    scores: np.ndarray,
+    row: np.ndarray,
+    tau: float,
+    weights: tuple[np.ndarray, np.ndarray],
+    place: tuple[float, int, _grid.Spline],
+    gradient: np.ndarray,
+) -> tuple[float, float]:
+    """Sum on a grid in compiled loops: average precision and weight of the positives.
+
+    Parameters
+    ----------
+    compiled
+        The kernels ``pairs``.
+    scores, row, tau
+        Of one class, [M], its positives, ascending, [N], and the temperature.
+    weights
+        How many rows each row stands for, and its weight as a positive, float64 [M] each, or [0] for 1.
+    place
+        The best score, nodes, and resolution.
+    gradient
+        Takes the gradient of the loss, [live].
+    """
+    high, length, spline = place
+    mass = weights[0]
+    positives = scores[row]
+    among = mass[row] if mass.size else mass
+    grid = (high, spline.kappa / tau), _grid.pieces(spline.order), (0,) * spline.order
+    spectra = _grid.spectra(length, spline, torch.device("cpu")).numpy()
+    nodes, push = np.zeros((2, length)), np.empty(row.size)
+    compiled.spread(scores, mass, *grid, nodes[0])
+    compiled.spread(positives, among, *grid, nodes[1])
+    fields = _convolve(nodes, spectra)
+    precision, total = compiled.terms(positives, row, weights, *grid, fields, push, nodes)
+    if gradient.size:
+        fields = _convolve(nodes, spectra[1:])[0]
+        compiled.read(scores, positives, row, mass, *grid, fields, tau, push, gradient)
+    return precision, total
 
 
 @_short_buffers

@@ -9,9 +9,10 @@ import numpy as np
 
 from imbalance_doctor.losses._compiled_math import compiled, exp
 
-__all__ = ["add_times", "dense", "near", "read", "spread", "terms"]
+__all__ = ["add_both", "dense", "near", "part", "rank", "read", "spread", "terms"]
 
 _REACH = 350.0  # exp(2 * _REACH) is a normal double, and beyond 50 temperatures a sigmoid is 0 or 1
+_TILE = 256  # points placed on the grid at once
 _NEAR = 600.0  # range of the positives in temperatures up to which one exponential per score serves all pairs
 
 
@@ -24,51 +25,98 @@ def _powers(scores: np.ndarray, low: float, high: float, tau: float, out: np.nda
 _fill_powers = compiled(_powers)
 
 
-def _near_row(power: np.ndarray, mass: np.ndarray, at: float, slope: np.ndarray) -> tuple[float, float]:
-    """Sum over the scores the sigmoid of their distance to one, and its slope, which is also written."""
-    above = total = 0.0
+def _near_rows(
+    power: np.ndarray, mass: np.ndarray, at: float, other: float, slope: np.ndarray, steep: np.ndarray
+) -> tuple[float, float, float, float]:
+    """Sum the sigmoids of the scores' distances to one, and their slopes, which are also written; of two.
+
+    Two of them share a division, which takes longer than all else.
+    """
+    above = total = above_other = total_other = 0.0
     if not mass.size:  # decided within the loop it would not always be vectorised
         for j in range(slope.size):
-            share = power[j] / (at + power[j])
-            slope[j] = share - share * share
-            above += share
-            total += slope[j]
-        return above, total
+            to, away = at + power[j], other + power[j]
+            shared = power[j] / (to * away)
+            one, two = shared * away, shared * to
+            bend, bend_other = one - one * one, two - two * two
+            slope[j], steep[j] = bend, bend_other
+            above += one
+            total += bend
+            above_other += two
+            total_other += bend_other
+        return above, total, above_other, total_other
     for j in range(slope.size):
-        share = power[j] / (at + power[j])
-        slope[j] = mass[j] * (share - share * share)
-        above += mass[j] * share
-        total += slope[j]
-    return above, total
+        to, away = at + power[j], other + power[j]
+        shared = power[j] / (to * away)
+        one, two = shared * away, shared * to
+        bend, bend_other = mass[j] * (one - one * one), mass[j] * (two - two * two)
+        slope[j], steep[j] = bend, bend_other
+        above += mass[j] * one
+        total += bend
+        above_other += mass[j] * two
+        total_other += bend_other
+    return above, total, above_other, total_other
 
 
-near = compiled(_near_row)
+near = compiled(_near_rows)
+
+
+def _slice(room: np.ndarray, k: int, size: int) -> np.ndarray:
+    """Return a part of a work space; loops over rows of a matrix would not be vectorised."""
+    return room[k * size : (k + 1) * size]
+
+
+part = compiled(_slice)
 
 
 def _far_row(
     scores: np.ndarray, mass: np.ndarray, at: float, tau: float, slope: np.ndarray
 ) -> tuple[float, float]:
-    """Do the same where the scores spread too far for one exponential each."""
+    """Do the same for one, where the scores spread too far for one exponential each."""
     above = total = 0.0
     for j in range(slope.size):
         z = (at / 2 - np.float64(scores[j]) / 2) / (tau / 2)
         share = 1 / (1 + exp(min(max(z, -2 * _REACH), 2 * _REACH)))
         weight = mass[j] if mass.size else 1.0
-        slope[j] = weight * (share - share * share)
+        bend = weight * (share - share * share)
+        slope[j] = bend
         above += weight * share
-        total += slope[j]
+        total += bend
     return above, total
 
 
 _far = compiled(_far_row)
 
 
-def _add(factor: float, values: np.ndarray, out: np.ndarray) -> None:
+def _add_both(factor: float, values: np.ndarray, other: float, others: np.ndarray, out: np.ndarray) -> None:
     for j in range(out.size):
-        out[j] += factor * values[j]
+        out[j] += factor * values[j] + other * others[j]
 
 
-add_times = compiled(_add)
+add_both = compiled(_add_both)
+
+
+def _rank(
+    sums: tuple[float, float], among: tuple[float, float], mass: float, weight: float
+) -> tuple[float, float, float, float]:
+    """Return what a positive adds to average precision, its u and v, and what its own sums pull at it.
+
+    Parameters
+    ----------
+    sums, among
+        Sigmoids and their slopes, over the pool and over the positives.
+    mass, weight
+        How many rows it stands for, and its share in the mean.
+    """
+    itself = 1 - mass / 2
+    above = sums[0] + itself
+    ratio = (among[0] + itself) / above
+    u = weight / above
+    v = u * ratio
+    return weight * ratio, u, v, u * among[1] - v * sums[1]
+
+
+rank = compiled(_rank)
 
 
 def _dense(
@@ -79,6 +127,7 @@ def _dense(
     omega: np.ndarray,
     gradient: np.ndarray,
     room: np.ndarray,
+    slopes: np.ndarray,
 ) -> tuple[float, float]:
     """Return average precision of a class and the weight of its positives, and write the loss's gradient.
 
@@ -95,12 +144,17 @@ def _dense(
     gradient
         Of the first rows, [live].
     room
-        Work space, float64 [3 * (M + N)].
+        Work space, float64 [2 * M + 5 * N].
+    slopes
+        Work space, of the scores' type, [2 * M].
     """
     size, count, live = scores.size, row.size, gradient.size
-    power, slope, pull = room[:size], room[size : 2 * size], room[2 * size : 2 * size + live]
-    powers, slopes, pulls = room[3 * size : 3 * (size + count)].reshape(3, count)
-    at, among = scores[row], mass[row] if mass.size else np.ones(count)
+    power, pull = room[:size], room[size : size + live]
+    rest = room[2 * size :]
+    powers, first, second = part(rest, 0, count), part(rest, 1, count), part(rest, 2, count)
+    pulls, push = part(rest, 3, count), part(rest, 4, count)
+    slope, steep = part(slopes, 0, size), part(slopes, 1, size)
+    at, among = scores[row], mass[row] if mass.size else mass
     low, high = np.float64(at.min()), np.float64(at.max())
     close = high / 2 - low / 2 <= tau * (_NEAR / 2)
     if close:
@@ -108,26 +162,29 @@ def _dense(
         powers[:] = power[row]
     pull[:] = 0
     pulls[:] = 0
-    push = np.empty(count)
     total = omega[row].sum() if omega.size else float(count)
     precision = 0.0
-    for k in range(count):
+    for k in range(0, count, 2):
+        other = min(k + 1, count - 1)  # an odd one out is its own other, without weight
         if close:
-            above, steep = near(power, mass, powers[k], slope)
-            positive_above, positive_steep = near(powers, among, powers[k], slopes)
+            one, bend, two, bow = near(power, mass, powers[k], powers[other], slope, steep)
+            up, rise, top, lift = near(powers, among, powers[k], powers[other], first, second)
         else:
-            above, steep = _far(scores, mass, np.float64(at[k]), tau, slope)
-            positive_above, positive_steep = _far(at, among, np.float64(at[k]), tau, slopes)
-        itself = 1 - among[k] / 2
-        above += itself
-        ratio = (positive_above + itself) / above
-        weight = (omega[row[k]] if omega.size else 1.0) / total if total > 0 else 0.0
-        precision += weight * ratio
-        u = weight / above
-        v = u * ratio
-        push[k] = u * positive_steep - v * steep
-        add_times(v / tau, slope, pull)
-        add_times(v - u, slopes, pulls)
+            one, bend = _far(scores, mass, np.float64(at[k]), tau, slope)
+            two, bow = _far(scores, mass, np.float64(at[other]), tau, steep)
+            up, rise = _far(at, among, np.float64(at[k]), tau, first)
+            top, lift = _far(at, among, np.float64(at[other]), tau, second)
+        heavy, light = (among[k], among[other]) if mass.size else (1.0, 1.0)
+        share = share_other = 1 / total if total > 0 else 0.0
+        if omega.size:
+            share, share_other = share * omega[row[k]], share * omega[row[other]]
+        added, u_other, v_other, push[other] = rank(
+            (two, bow), (top, lift), light, share_other if other > k else 0.0
+        )
+        value, u, v, push[k] = rank((one, bend), (up, rise), heavy, share)
+        precision += value + added
+        add_both(v / tau, slope, v_other / tau, steep, pull)
+        add_both(v - u, first, v_other - u_other, second, pulls)
     gradient[:] = pull
     # At the positives two parts nearly cancel: they are added in double precision.
     for k in range(count):
@@ -145,17 +202,54 @@ dense = compiled(_dense)
 # a tuple as long as the order of the spline, so that the compiler knows how long the inner loops are.
 
 
-def _shares(offset: float, pieces: np.ndarray, order: tuple[int, ...], share: np.ndarray) -> None:
-    """Evaluate the spline of a point at the nodes it touches."""
-    lanes = len(order)
-    for m in range(lanes):
-        value = pieces[m, lanes - 1]
-        for k in range(2, lanes + 1):
-            value = value * offset + pieces[m, lanes - k]
-        share[m] = value
+def _polynomial(offset: np.ndarray, factors: np.ndarray, order: tuple[int, ...], out: np.ndarray) -> None:
+    for j in range(out.size):
+        value = factors[len(order) - 1]
+        for k in range(2, len(order) + 1):
+            value = value * offset[j] + factors[len(order) - k]
+        out[j] = value
 
 
-_fill_shares = compiled(_shares)
+_fill = compiled(_polynomial)
+
+
+def _place_on(
+    scores: np.ndarray,
+    place: tuple[float, float],
+    pieces: np.ndarray,
+    order: tuple[int, ...],
+    cell: np.ndarray,
+    share: np.ndarray,
+) -> None:
+    """Write the first node that each point touches, and the shares of all, node after node.
+
+    Parameters
+    ----------
+    scores
+        Up to TILE.
+    place
+        Score of the first node, and nodes per unit of the scores.
+    pieces
+        Polynomials of the spline, [order, order].
+    order
+        See above.
+    cell, share
+        Results, [TILE] and float64 [(order + 1) * TILE], where the last ones are offsets. Nodes are unsigned,
+        so that no index is looked at for its sign.
+    """
+    best, per_unit = place
+    size = scores.size
+    offset = part(share, len(order), _TILE)
+    for j in range(size):
+        position = (best - np.float64(scores[j])) * per_unit
+        whole = np.int32(position)
+        cell[j] = np.uintp(whole + 1)
+        offset[j] = position - whole - 0.5
+    for m in range(len(order)):
+        _fill(offset[:size], pieces[m], order, part(share, m, _TILE)[:size])
+
+
+_place = compiled(_place_on)
 
 
 def _spread_all(
@@ -164,50 +258,29 @@ def _spread_all(
     place: tuple[float, float],
     pieces: np.ndarray,
     order: tuple[int, ...],
-    moments: np.ndarray,
     nodes: np.ndarray,
 ) -> None:
-    """Spread points on the grid: few by themselves, many by the moments of their offsets in each cell.
+    """Spread points on the grid.
 
     Parameters
     ----------
-    scores, mass
+    scores
         [M].
-    place
-        Score of the first node, and nodes per unit of the scores.
-    pieces
-        Polynomials of the spline, [order, order].
-    order
-        See above.
-    moments
-        Work space, [order, length].
+    mass
+        How many rows each row stands for, [M], or [0] for 1.
+    place, pieces, order
+        As for :func:`_place_on`.
     nodes
-        Takes the masses, zeros, [length].
+        The masses are added to it, [length].
     """
-    best, per_unit = place
-    lanes, margin = len(order), len(order) // 2
-    if scores.size * lanes < nodes.size:
-        shares = np.empty(lanes)
-        for j in range(scores.size):
-            position = (best - np.float64(scores[j])) * per_unit
-            cell = np.intp(position)
-            _fill_shares(position - cell - 0.5, pieces, order, shares)
-            for m in range(lanes):
-                nodes[cell + 1 + m] += mass[j] * shares[m]
-        return
-    moments[:] = 0
-    for j in range(scores.size):
-        position = (best - np.float64(scores[j])) * per_unit
-        cell = np.intp(position)
-        offset = position - cell - 0.5
-        power = mass[j]
-        for k in range(lanes):
-            moments[k, margin + cell] += power
-            power *= offset
-    used = nodes.size - 2 * margin
-    for m in range(lanes):
-        for k in range(lanes):
-            add_times(pieces[m, k], moments[k, margin : margin + used], nodes[m + 1 : m + 1 + used])
+    cell, share = np.empty(_TILE, np.uintp), np.empty((len(order) + 1) * _TILE)
+    for low in range(0, scores.size, _TILE):
+        some = scores[low : low + _TILE]
+        _place(some, place, pieces, order, cell, share)
+        for j in range(some.size):
+            weight = mass[low + j] if mass.size else 1.0
+            for m in range(len(order)):
+                nodes[cell[j] + np.uintp(m)] += weight * share[m * _TILE + j]
 
 
 spread = compiled(_spread_all)
@@ -230,12 +303,14 @@ def _terms(  # noqa: PLR0913, PLR0917  compiled functions take no objects
 
     Parameters
     ----------
-    scores, place, pieces, order
-        As for :func:`spread`.
+    scores
+        Of the positives, [N].
     row
-        Places of the positives, [N].
+        Their places in the pool, [N].
     weights
-        How many rows each row stands for, and its weight as a positive, [M] each.
+        How many rows each row stands for, and its weight as a positive, [M] each, or [0] for 1.
+    place, pieces, order
+        As for :func:`_place_on`.
     fields
         Sums of sigmoids and of their slopes over the pool and the positives, [2, 2, length].
     push
@@ -244,41 +319,38 @@ def _terms(  # noqa: PLR0913, PLR0917  compiled functions take no objects
         The masses of the pool and of the positives, [2, length]; takes the forces of the positives' sums over
         the pool and over the positives.
     """
-    best, per_unit = place
     mass, omega = weights
-    for f in range(2):
-        below = 0.0
-        for n in range(nodes.shape[1]):
-            here = nodes[f, n]
-            fields[0, f, n] += below + here / 2
-            below += here
+    below = beneath = 0.0
+    for n in range(nodes.shape[1]):
+        fields[0, 0, n] += below + nodes[0, n] / 2
+        fields[0, 1, n] += beneath + nodes[1, n] / 2
+        below += nodes[0, n]
+        beneath += nodes[1, n]
     nodes[:] = 0
-    lanes = len(order)
-    share = np.empty(lanes)
-    total = omega[row].sum()
+    total = omega[row].sum() if omega.size else float(row.size)
     precision = 0.0
-    for i in range(row.size):
-        j = row[i]
-        position = (best - np.float64(scores[j])) * per_unit
-        cell = np.intp(position)
-        _fill_shares(position - cell - 0.5, pieces, order, share)
-        start = cell + 1
-        above = positive_above = 1 - mass[j] / 2
-        slope = positive_slope = 0.0
-        for m in range(lanes):
-            above += share[m] * fields[0, 0, start + m]
-            positive_above += share[m] * fields[0, 1, start + m]
-            slope += share[m] * fields[1, 0, start + m]
-            positive_slope += share[m] * fields[1, 1, start + m]
-        ratio = positive_above / above
-        weight = omega[j] / total if total > 0 else 0.0
-        precision += weight * ratio
-        u = weight / above
-        v = u * ratio
-        push[i] = u * positive_slope - v * slope
-        for m in range(lanes):
-            nodes[0, start + m] += v * share[m]
-            nodes[1, start + m] += u * share[m]
+    cell, share = np.empty(_TILE, np.uintp), np.empty((len(order) + 1) * _TILE)
+    for low in range(0, row.size, _TILE):
+        some = scores[low : low + _TILE]
+        _place(some, place, pieces, order, cell, share)
+        for j in range(some.size):
+            i, start = low + j, cell[j]
+            above = positive_above = slope = positive_slope = 0.0
+            for m in range(len(order)):
+                near = share[m * _TILE + j]
+                above += near * fields[0, 0, start + np.uintp(m)]
+                positive_above += near * fields[0, 1, start + np.uintp(m)]
+                slope += near * fields[1, 0, start + np.uintp(m)]
+                positive_slope += near * fields[1, 1, start + np.uintp(m)]
+            weight = (omega[row[i]] if omega.size else 1.0) / total if total > 0 else 0.0
+            value, u, v, push[i] = rank(
+                (above, slope), (positive_above, positive_slope), mass[row[i]] if mass.size else 1.0, weight
+            )
+            precision += value
+            for m in range(len(order)):
+                near = share[m * _TILE + j]
+                nodes[0, start + np.uintp(m)] += v * near
+                nodes[1, start + np.uintp(m)] += u * near
     return precision, total
 
 
@@ -287,6 +359,7 @@ terms = compiled(_terms)
 
 def _read(  # noqa: PLR0913, PLR0917  compiled functions take no objects
     scores: np.ndarray,
+    positives: np.ndarray,
     row: np.ndarray,
     mass: np.ndarray,
     place: tuple[float, float],
@@ -295,55 +368,50 @@ def _read(  # noqa: PLR0913, PLR0917  compiled functions take no objects
     fields: np.ndarray,
     tau: float,
     push: np.ndarray,
-    table: np.ndarray,
     gradient: np.ndarray,
 ) -> None:
     """Write the gradient.
 
     Parameters
     ----------
-    scores, row, place, pieces, order
-        As for :func:`spread` and :func:`terms`.
-    mass
-        How many rows each row stands for, [M].
+    scores, positives
+        [M], and those of the positives, [N].
+    row, mass
+        As for :func:`terms`.
+    place, pieces, order
+        As for :func:`_place_on`.
     fields
         Of the two forces, [2, length].
     tau
         Temperature.
     push
         What :func:`terms` has found.
-    table
-        Work space, [order, length].
     gradient
         Of the first rows, [live].
     """
-    best, per_unit = place
-    lanes, margin = len(order), len(order) // 2
-    used = table.shape[1] - 2 * margin
-    table[:] = 0
-    for k in range(lanes):
-        for m in range(lanes):
-            add_times(pieces[m, k] / tau, fields[0, m + 1 : m + 1 + used], table[k, margin : margin + used])
-    for j in range(gradient.size):
-        position = (best - np.float64(scores[j])) * per_unit
-        cell = np.intp(position)
-        offset = position - cell - 0.5
-        value = table[lanes - 1, margin + cell]
-        for k in range(2, lanes + 1):
-            value = value * offset + table[lanes - k, margin + cell]
-        gradient[j] = value * mass[j]
+    cell, share = np.empty(_TILE, np.uintp), np.empty((len(order) + 1) * _TILE)
+    rate = 1 / tau
+    for low in range(0, gradient.size, _TILE):
+        some = scores[low : min(low + _TILE, gradient.size)]
+        _place(some, place, pieces, order, cell, share)
+        for j in range(some.size):
+            value = 0.0
+            for m in range(len(order)):
+                value += share[m * _TILE + j] * fields[0, cell[j] + np.uintp(m)]
+            gradient[low + j] = value * (mass[low + j] if mass.size else 1.0) * rate
     # At the positives two parts nearly cancel: they are added in double precision.
-    share = np.empty(lanes)
-    for i in range(row.size):
-        j = row[i]
-        if j < gradient.size:
-            position = (best - np.float64(scores[j])) * per_unit
-            cell = np.intp(position)
-            _fill_shares(position - cell - 0.5, pieces, order, share)
-            pulled = 0.0
-            for m in range(lanes):
-                pulled += share[m] * (fields[0, cell + 1 + m] - fields[1, cell + 1 + m])
-            gradient[j] = (push[i] + pulled * mass[j]) / tau
+    for low in range(0, row.size, _TILE):
+        some = positives[low : low + _TILE]
+        _place(some, place, pieces, order, cell, share)
+        for j in range(some.size):
+            at = row[low + j]
+            if at < gradient.size:
+                pulled = 0.0
+                for m in range(len(order)):
+                    pulled += share[m * _TILE + j] * (
+                        fields[0, cell[j] + np.uintp(m)] - fields[1, cell[j] + np.uintp(m)]
+                    )
+                gradient[at] = (push[low + j] + pulled * (mass[at] if mass.size else 1.0)) / tau
 
 
 read = compiled(_read)

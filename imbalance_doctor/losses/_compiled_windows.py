@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from imbalance_doctor.losses._compiled_math import compiled, exp
-from imbalance_doctor.losses._compiled_pairs import add_times, dense, near
+from imbalance_doctor.losses._compiled_pairs import add_both, dense, near, part, rank
 
-__all__ = ["columns"]
+__all__ = ["columns", "turned_back"]
 
 _LANES = 16
 _TILE = 256  # rows turned at once
 _NEAR = 600.0  # range in temperatures that one exponential for each score serves
 _REACH = 350.0
-_PAIR_NS, _SORT_NS = 0.7, 12.0
+_APART = 4  # positives share a window that is by this much of the reach on one side wider
+_PAIR_NS, _SORT_NS = 0.5, 12.0
 
 
 def _range(values: np.ndarray, ends: np.ndarray) -> Any:
@@ -53,9 +54,10 @@ _fill_cells = compiled(_cells)
 
 
 def _spread(scores: np.ndarray, order: np.ndarray, middle: float, tau: float, power: np.ndarray) -> None:
+    for j in range(order.size):  # by itself, or the exponentials would not be vectorised
+        power[j] = scores[order[j]]
     for j in range(order.size):
-        z = (np.float64(scores[order[j]]) - middle) / tau
-        power[j] = exp(min(max(z, -_REACH), _REACH))
+        power[j] = exp(min(max((power[j] - middle) / tau, -_REACH), _REACH))
 
 
 _fill_powers = compiled(_spread)
@@ -124,6 +126,7 @@ def _sums(
     mass: np.ndarray,
     arrays: tuple[np.ndarray, np.ndarray, np.ndarray],
     positives: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    share: np.ndarray,
 ) -> float:
     """Sum over the near scores of each positive; return average precision.
 
@@ -138,16 +141,17 @@ def _sums(
     mass
         Of the scores, in the order of the places, [M], or [0] for 1.
     arrays
-        Likewise exponential, slope and pull, [M]; the last is added to.
+        Exponential and pull of the scores, likewise, [M], the latter added to; room for slopes, [2 * M].
     positives
-        Exponential, slope, mass, pull, push and share in the mean of each positive, [N]; the pull is added
-        to, the push written.
+        Of the positives mass, exponential, pull, and push, [N], or [0] for a mass of 1; the pull is added to,
+        the push written. Then room for slopes, two of [N].
+    share
+        Of each positive in the mean, [N].
     """
     high, width, reach = cells
     order, at, start, first = lists
-    power, slope, pull = arrays
-    powers, slopes, among, pulls, push, share = positives
-    weight = among if mass.size else among[:0]
+    power, pull, slopes = arrays
+    among, powers, pulls, push, room, space = positives
     last = start.size - 1
     together = int(_NEAR * tau / width) - 2 * reach
     precision = over = higher = 0.0  # `over`, `higher`: mass ranked above the window, and of the positives
@@ -160,37 +164,40 @@ def _sums(
         _fill_powers(scores, order[here], high - width * (low + end) / 2, tau, power[here])
         for k in range(first[max(low - reach, 0)], first[min(end + reach, last)]):
             powers[k] = power[at[k]]
-        for c in range(low, end):
-            if first[c] == first[c + 1]:
-                continue
-            top, bottom = max(c - reach, 0), min(c + reach + 1, last)
+        k, c = first[low], low
+        while k < first[end]:
+            while first[c + 1] <= k:
+                c += 1
+            # The next one, if it is near, shares the window; without it the first is its own other.
+            other, d = k, c
+            if k + 1 < first[min(c + 1 + reach // _APART, end)]:
+                other = k + 1
+                while first[d + 1] <= other:
+                    d += 1
+            top, bottom = max(c - reach, 0), min(d + reach + 1, last)
             here, there = slice(start[top], start[bottom]), slice(first[top], first[bottom])
             over += mass[passed : start[top]].sum() if mass.size else start[top] - passed
-            higher += among[beyond : first[top]].sum()
+            higher += among[beyond : first[top]].sum() if mass.size else first[top] - beyond
             passed, beyond = start[top], first[top]
-            for k in range(first[c], first[c + 1]):
-                above, steep = near(power[here], mass[here], powers[k], slope[here])
-                up, upward = near(powers[there], weight[there], powers[k], slopes[there])
-                above += over + 1 - among[k] / 2
-                ratio = (up + higher + 1 - among[k] / 2) / above
-                precision += share[k] * ratio
-                u = share[k] / above
-                v = u * ratio
-                push[k] = u * upward - v * steep
-                add_times(v / tau, slope[here], pull[here])
-                add_times(v - u, slopes[there], pulls[there])
+            weight = mass[here] if mass.size else mass
+            weights = among[there] if mass.size else among
+            slope, steep = part(slopes, 0, here.stop - here.start), part(slopes, 1, here.stop - here.start)
+            rise, lift = part(room, 0, there.stop - there.start), part(space, 0, there.stop - there.start)
+            one, bend, two, bow = near(power[here], weight, powers[k], powers[other], slope, steep)
+            up, gain, ascent, growth = near(powers[there], weights, powers[k], powers[other], rise, lift)
+            heavy, light = (among[k], among[other]) if mass.size else (1.0, 1.0)
+            added, u_other, v_other, push[other] = rank(
+                (two + over, bow), (ascent + higher, growth), light, share[other] if other > k else 0.0
+            )
+            value, u, v, push[k] = rank((one + over, bend), (up + higher, gain), heavy, share[k])
+            precision += value + added
+            add_both(v / tau, slope, v_other / tau, steep, pull[here])
+            add_both(v - u, rise, v_other - u_other, lift, pulls[there])
+            k = other + 1
     return precision
 
 
 _near_sums = compiled(_sums)
-
-
-def _slice(room: np.ndarray, k: int, size: int) -> np.ndarray:
-    """Return a part of a work space; loops over rows of a matrix would not be vectorised."""
-    return room[k * size : (k + 1) * size]
-
-
-_part = compiled(_slice)
 
 
 def _windows(  # noqa: PLR0913, PLR0917  compiled functions take no objects
@@ -203,6 +210,7 @@ def _windows(  # noqa: PLR0913, PLR0917  compiled functions take no objects
     cut: float,
     most: float,
     room: np.ndarray,
+    slopes: np.ndarray,
     places: np.ndarray,
     gradient: np.ndarray,
 ) -> tuple[float, float]:
@@ -227,7 +235,9 @@ def _windows(  # noqa: PLR0913, PLR0917  compiled functions take no objects
     most
         Near pairs from which it is not done: the weight is NaN then.
     room
-        Work space, float64 [4 * M + 6 * N].
+        Work space, float64 [2 * M + 6 * N], and M + N more with weights.
+    slopes
+        Work space, of the scores' type, [2 * M].
     places
         Work space, int32 [4 * M + N + 4].
     gradient
@@ -245,22 +255,21 @@ def _windows(  # noqa: PLR0913, PLR0917  compiled functions take no objects
         scores, mask, (high, width, reach), most, places[:size], lists
     ):
         return 0.0, np.nan
-    power, slope, mass, pull = (
-        _part(room, 0, size),
-        _part(room, 1, size),
-        _part(room, 2, size),
-        _part(room, 3, size),
-    )
-    rest = room[4 * size :]
-    powers, slopes, among = _part(rest, 0, count), _part(rest, 1, count), _part(rest, 2, count)
-    pulls, push, share = _part(rest, 3, count), _part(rest, 4, count), _part(rest, 5, count)
+    power, pull = part(room, 0, size), part(room, 1, size)
+    rest = room[2 * size :]
+    powers, pulls, push = part(rest, 0, count), part(rest, 1, count), part(rest, 2, count)
+    share, rise, lift = part(rest, 3, count), part(rest, 4, count), part(rest, 5, count)
     counts, omega = weights
-    for j in range(size):
-        pull[j] = 0.0
-        mass[j] = counts[order[j]] if counts.size else 1.0
+    mass = among = room[:0]
+    if counts.size:
+        among, mass = rest[6 * count : 7 * count], rest[7 * count : 7 * count + size]
+        for j in range(size):
+            mass[j] = counts[order[j]]
+        for k in range(count):
+            among[k] = mass[at[k]]
+    pull[:] = 0.0
+    pulls[:] = 0.0
     for k in range(count):
-        pulls[k] = 0.0
-        among[k] = mass[at[k]]
         share[k] = omega[order[at[k]]] if omega.size else 1.0
     total = share.sum()
     share /= total if total > 0 else np.inf
@@ -269,9 +278,10 @@ def _windows(  # noqa: PLR0913, PLR0917  compiled functions take no objects
         tau,
         (high, width, reach),
         lists,
-        mass if counts.size else mass[:0],
-        (power, slope, pull),
-        (powers, slopes, among, pulls, push, share),
+        mass,
+        (power, pull, slopes),
+        (among, powers, pulls, push, rise, lift),
+        share,
     )
     for j in range(size):
         if order[j] < live:
@@ -295,13 +305,14 @@ def _turn(matrix: np.ndarray, first: int, out: np.ndarray) -> None:
 
 
 def _turn_back(rows: np.ndarray, first: int, out: np.ndarray) -> None:
+    """Copy rows [columns, M] to neighbouring columns [M, ...]."""
     for start in range(0, len(out), _TILE):
         for j in range(start, min(start + _TILE, len(out))):
             for c in range(len(rows)):
                 out[j, first + c] = rows[c, j]
 
 
-_turned, _turned_back = compiled(_turn), compiled(_turn_back)
+_turned, turned_back = compiled(_turn), compiled(_turn_back)
 
 
 def _columns(  # noqa: PLR0913, PLR0917  compiled functions take no objects
@@ -311,9 +322,9 @@ def _columns(  # noqa: PLR0913, PLR0917  compiled functions take no objects
     weights: tuple[np.ndarray, np.ndarray],
     first: int,
     cost: tuple[float, float, float, float],
-    room: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    blocks: tuple[np.ndarray, np.ndarray, np.ndarray],
+    room: tuple[np.ndarray, np.ndarray, np.ndarray],
     found: np.ndarray,
-    gradient: np.ndarray,
 ) -> None:
     """Rank some neighbouring classes.
 
@@ -330,44 +341,46 @@ def _columns(  # noqa: PLR0913, PLR0917  compiled functions take no objects
     cost
         Temperatures beyond which a sigmoid is 0 or 1; of a class on a grid, nanoseconds in all, for each row
         and for each temperature.
+    blocks
+        Scores and labels of the classes, [columns, M], which are copied there, but for a single class; takes
+        the loss's gradient, [columns, live].
     room
-        Work space: of the scores' type [columns, M], bool [columns, M], of the gradient's type [columns,
-        live], and as for the windows; no places where there are few pairs.
+        Work space as for the windows; no places where there are few pairs.
     found
-        Takes average precision and weight of the positives, 0 without a positive or a negative; NaN for a
-        class that is left to the caller, [2, C].
-    gradient
-        Takes the loss's gradient, [live, C].
+        Takes average precision and weight of the positives, 0 without a positive or a negative, then the
+        range of the scores, [4, C]. For a class that is left to the caller the weight is NaN, and the range
+        too where that is not finite.
     """
     cut, fixed, per_row, per_tau = cost
-    block, flags, slopes, work, places = room
+    block, flags, gradients = blocks
+    work, slopes, places = room
     mass, omega = weights
     size = len(scores)
-    one = scores.shape[1] == 1
-    if not one:
+    if scores.shape[1] > 1:
         _turned(scores, first, block)
         _turned(mask, first, flags)
     ends = np.empty((2, _LANES), scores.dtype)
     for i in range(len(block)):
         c = first + i
-        found[0, c] = found[1, c] = 0.0
-        slopes[i] = 0
+        found[:, c] = 0.0
+        gradients[i] = 0
         count = 0
         for j in range(size):
             count += flags[i, j]
         if count in {0, size}:
             continue
-        found[1, c] = np.nan
+        found[1:, c] = np.nan
         if not (_ends(block[i], ends) == 0 and tau[c] > 0):
             continue
         low, high = np.float64(ends[0].min()), np.float64(ends[1].max())
         if not np.isfinite(high - low):  # the range of double precision
             continue
+        found[2, c], found[3, c] = low, high
         span, pairs = (high - low) / tau[c], np.float64(count) * size
         dear = fixed + per_row * size + per_tau * span
         if not places.size or _PAIR_NS * pairs <= min(dear, _SORT_NS * size):
             row = flags[i].nonzero()[0]
-            found[0, c], found[1, c] = dense(block[i], row, tau[c], mass, omega, slopes[i], work)
+            found[0, c], found[1, c] = dense(block[i], row, tau[c], mass, omega, gradients[i], work, slopes)
         elif _PAIR_NS * pairs * min(1.0, 2 * cut / span) <= dear - _SORT_NS * size:
             most = (dear - _SORT_NS * size) / _PAIR_NS
             found[0, c], found[1, c] = _rank_near(
@@ -380,11 +393,10 @@ def _columns(  # noqa: PLR0913, PLR0917  compiled functions take no objects
                 cut,
                 most,
                 work,
+                slopes,
                 places,
-                slopes[i],
+                gradients[i],
             )
-    if not one:
-        _turned_back(slopes, first, gradient)
 
 
 columns = compiled(_columns)

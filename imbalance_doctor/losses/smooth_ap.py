@@ -90,11 +90,15 @@ def smooth_ap(
     """
     _check(scores, positive, live, weight, pool_weight, method)
     rows, classes = scores.shape
-    scale = torch.as_tensor(temperature, dtype=torch.float64, device=scores.device).detach()
-    if scale.shape not in {(), (classes,)}:
-        raise ValueError(f"temperature: expected a number or [{classes}], but got {list(scale.shape)}")
+    if isinstance(temperature, float):  # a call instead of three
+        scale = scores.new_full((classes,), temperature, dtype=torch.float64)
+    else:
+        scale = torch.as_tensor(temperature, dtype=torch.float64, device=scores.device).detach()
+        if scale.shape not in {(), (classes,)}:
+            raise ValueError(f"temperature: expected a number or [{classes}], but got {list(scale.shape)}")
+        scale = scale.expand(classes)
     loss, valid = _SmoothAP.apply(  # type: ignore[no-untyped-call]
-        scores, positive, scale.expand(classes), rows if live is None else live, weight, pool_weight, method
+        scores, positive, scale, rows if live is None else live, weight, pool_weight, method
     )
     return loss, valid
 
