@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from imbalance_doctor.losses._compiled import in_turns, kernels
+from imbalance_doctor.losses._compiled import kernels
 
 __all__ = [
     "SAMPLE",
@@ -42,6 +42,7 @@ _COLUMNS = 16  # classes turned at once: their scores of a row share a line of t
 _TILE = 512  # rows copied at once: the tile stays in the cache while it is turned
 _FEW = 1024  # scores sorted as they are
 _EACH = 32  # of more scores one in so many tells where the others lie
+_PART = 16  # of so many scores one is expected between two of the sample, or fewer
 _SURE = 2.0  # standard deviations of a sampled rank
 _KAPPA = 12  # nodes per temperature
 _REACH = 20  # temperatures beyond which a sigmoid is 0 or 1 in single precision
@@ -148,8 +149,7 @@ def quantiles(
     if compiled is not None:
         found = np.empty((len(ends), 2), values.dtype)
         places = np.array([end[:2] for end in ends])
-        room = np.empty(values.size, np.uint8), np.empty_like(values)
-        compiled.statistics(values, _EACH, places, room, found)
+        compiled.statistics(values, np.sort(values[::_EACH]), places, np.empty_like(values), found)
         pairs = list(found)
     else:
         wanted = _order_statistics(values, sorted({place for end in ends for place in end[:2]}))
@@ -212,7 +212,7 @@ def recall(
     Solution or None
         None where a score is NaN.
     """
-    compiled = kernels("order")
+    compiled = kernels("recall")
     if compiled is not None:
         return _recall_compiled(compiled, scores, members, level, interpolation, tau, weight, live)
     classes, kind = scores.shape[1], scores.dtype
@@ -249,19 +249,10 @@ def _recall_compiled(
     scores = np.ascontiguousarray(scores)
     (rows, classes), kind = scores.shape, scores.dtype
     rank = _ends([level], rows, interpolation, 0)[0]
-    sampling = (_EACH if rows > _FEW else 1), 1 + rows // SAMPLE
+    sample = np.sort(np.ascontiguousarray(scores[:: _EACH if rows > _FEW else 1].T))
+    kept = np.empty((classes, rows if classes == 1 else rows // _PART + _FEW), kind)
     at = np.empty(classes, kind), tau.copy(), np.zeros(classes)
-
-    def some(first: int) -> None:
-        width = min(_COLUMNS, classes - first)
-        block = np.empty((width, rows), kind) if classes > 1 else scores.reshape(1, rows)
-        room = np.empty(rows, np.uint8), np.empty(rows, kind), block
-        compiled.thresholds(scores, first, rank, sampling, (SPREAD, TAIL), live, room, at)
-
-    if classes > 1:
-        in_turns(some, range(0, classes, _COLUMNS))
-    else:
-        some(0)
+    compiled.thresholds(scores, sample, rank, (1 + rows // SAMPLE, SPREAD, TAIL), live, kept, at)
     if np.isnan(at[0]).any():
         return None
     out = np.empty(classes, kind), np.empty(classes, bool), np.empty(members[0].size, kind)
@@ -308,7 +299,7 @@ def near_pairs(
         For each query the sum of sigmoid((x - y) / tau) and its derivative; for each source the derivative of
         the weighted sum. None where the sources span too much.
     """
-    compiled = kernels("order")
+    compiled = kernels("near")
     if compiled is not None:
         sums = np.empty(query.size), np.empty(query.size), np.empty(source.size)
         done = compiled.near_pairs(query, source, weight, tau, (_KAPPA, _REACH, _NEAR_NODES), sums)

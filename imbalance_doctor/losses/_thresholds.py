@@ -8,7 +8,6 @@ for the device.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from imbalance_doctor.losses import _host
-from imbalance_doctor.losses._compiled import in_turns, kernels
+from imbalance_doctor.losses._compiled import kernels
 from imbalance_doctor.losses._host import SAMPLE, SPREAD, TAIL, Interpolation
 
 __all__ = [
@@ -31,7 +30,6 @@ __all__ = [
 ]
 
 _NO_PULL = 1e-30
-_SHARED = 1 << 18  # scores from which a second thread pays
 
 
 class Entries(NamedTuple):
@@ -297,13 +295,7 @@ def _gradient_on_host(force: np.ndarray, held: list[np.ndarray], size: tuple[int
     out = np.empty((rows, classes), scores.dtype)
     out[live:] = 0
 
-    def some(part: tuple[int, int]) -> None:
-        kernels("order").gradient(
-            scores, tuple(at), (place, column, value), force, _NO_PULL, part, out[:live]
-        )
-
-    pieces = torch.get_num_threads() if scores.size >= _SHARED else 1
-    in_turns(some, list(pairwise(live * k // pieces for k in range(pieces + 1))))
+    kernels("recall").gradient(scores, tuple(at), (place, column, value), force, _NO_PULL, out[:live])
     return out
 
 
