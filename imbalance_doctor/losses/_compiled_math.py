@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "compiled", "equal", "exp", "exp_single", "first", "not_above", "not_below"]
+__all__ = ["LANES", "compiled", "equal", "exp", "exp_single", "first", "not_above", "not_below", "ones"]
 
 LANES = 32
 """Values compared at once."""
@@ -128,4 +128,11 @@ def _first(_context: Any, _bits: Any) -> Any:
     return types.intp(types.uint64), lambda _, builder, __, given: builder.cttz(given[0], known)
 
 
+@intrinsic
+def _ones(_context: Any, _bits: Any) -> Any:
+    """Return how many bits are set."""
+    return types.intp(types.uint64), lambda _, builder, __, given: builder.ctpop(given[0])
+
+
 first: Any = _first
+ones: Any = _ones

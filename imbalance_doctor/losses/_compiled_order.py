@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from imbalance_doctor.losses._compiled_math import LANES, compiled, equal, first, not_above, not_below
+from imbalance_doctor.losses._compiled_math import LANES, compiled, equal, first, not_above, not_below, ones
 
-__all__ = ["LAST", "bracket", "count_lower", "has_nan", "keep", "mix", "pick", "statistics", "where"]
+__all__ = ["LAST", "bracket", "has_nan", "mix", "pick", "statistic", "statistics", "where"]
 
 _SURE = 2.0  # standard deviations of a sampled rank
-_BLOCK = 8192  # values counted at once
 LAST = np.uint64(1)  # less by one, a number and itself have the same bits but for the lowest
 
 
@@ -35,32 +34,25 @@ def _where(values: np.ndarray, wanted: int, out: np.ndarray) -> int:
 where = compiled(_where)
 
 
-def _keep(values: np.ndarray, low: float, high: float, out: np.ndarray) -> int:
-    """Write the values from `low` to `high`, and any NaN; return how many there are."""
+def _keep(values: np.ndarray, low: float, high: float, out: np.ndarray) -> Any:
+    """Write the values from `low` to `high`, and any NaN; return how many are lower, and how many written."""
     lows, highs = np.full(LANES, low, values.dtype), np.full(LANES, high, values.dtype)
-    count, whole = 0, values.size - values.size % LANES
+    below, count, whole = 0, 0, values.size - values.size % LANES
     for start in range(0, whole, LANES):
-        bits = not_below(values, start, lows, 0) & not_above(values, start, highs, 0)
+        bits = not_below(values, start, lows, 0)
+        below += LANES - ones(bits)
+        bits &= not_above(values, start, highs, 0)
         while bits:
             out[count] = values[start + first(bits)]
             count += 1
             bits &= bits - LAST
     for j in range(whole, values.size):
-        if not (values[j] < low or values[j] > high):
+        if values[j] < low:
+            below += 1
+        elif not values[j] > high:
             out[count] = values[j]
             count += 1
-    return count
-
-
-def _lower(values: np.ndarray, bound: float) -> Any:
-    """Count the values below a bound."""
-    count = np.int64(0)
-    for start in range(0, values.size, _BLOCK):
-        some = np.float32(0)  # exact for so few, and added side by side
-        for j in range(start, min(start + _BLOCK, values.size)):
-            some += np.float32(values[j] < bound)
-        count += np.int64(some)
-    return count
+    return below, count
 
 
 def _any_nan(values: np.ndarray) -> Any:
@@ -70,7 +62,7 @@ def _any_nan(values: np.ndarray) -> Any:
     return odd > 0
 
 
-keep, count_lower, has_nan = compiled(_keep), compiled(_lower), compiled(_any_nan)
+keep, has_nan = compiled(_keep), compiled(_any_nan)
 
 
 def _bracket(sample: np.ndarray, share: float, whole: bool) -> Any:
@@ -96,13 +88,11 @@ bracket, pick = compiled(_bracket, exact=True), compiled(_two, exact=True)
 mix = compiled(_share_of, exact=True)
 
 
-def _statistics(
-    values: np.ndarray, sample: np.ndarray, places: np.ndarray, kept: np.ndarray, out: np.ndarray
-) -> None:
-    """Find values by their places in the sorted row.
+def _statistic(values: np.ndarray, sample: np.ndarray, lower: int, upper: int, kept: np.ndarray) -> Any:
+    """Find the values at two places of the sorted row, equal or neighbours; NaN for a row with a NaN.
 
-    A sample tells between which scores a place lies, so that only those between need to be partitioned.
-    Counting them proves it; where the sample erred, all are.
+    A sample tells between which scores they lie, so that only those between need to be partitioned. Counting
+    them proves it; where the sample erred, all are.
 
     Parameters
     ----------
@@ -110,24 +100,39 @@ def _statistics(
         [M].
     sample
         Some of the values or all, sorted.
-    places
-        From 0, lower and upper of each quantile, equal or neighbours, [L, 2].
+    lower, upper
+        The places, from 0.
     kept
         Work space, [M].
+    """
+    low, high = bracket(sample, lower / values.size, sample.size == values.size)
+    below, count = keep(values, low, high, kept)
+    if has_nan(kept[:count]):  # no NaN escapes: it is never outside
+        return kept.dtype.type(np.nan), kept.dtype.type(np.nan)
+    if below <= lower and upper < below + count:
+        return pick(kept[:count], lower - below, upper - below)
+    return pick(values, lower, upper)
+
+
+statistic = compiled(_statistic, exact=True)
+
+
+def _statistics(
+    values: np.ndarray, sample: np.ndarray, places: np.ndarray, kept: np.ndarray, out: np.ndarray
+) -> None:
+    """Find values by their places in the sorted row, one pair after the other.
+
+    Parameters
+    ----------
+    values, sample, kept
+        As for :func:`statistic`.
+    places
+        From 0, lower and upper of each quantile, equal or neighbours, [L, 2].
     out
         Takes the values, NaN for a row with a NaN, [L, 2].
     """
-    out[:] = np.nan
     for k in range(len(places)):
-        low, high = bracket(sample, places[k, 0] / values.size, sample.size == values.size)
-        part = kept[: keep(values, low, high, kept)]
-        if has_nan(part):  # no NaN escapes: it is never outside
-            return
-        below = count_lower(values, low)
-        least, second = places[k, 0] - below, places[k, 1] - below
-        if not 0 <= least <= second < part.size:
-            part, least, second = values, places[k, 0], places[k, 1]
-        out[k, 0], out[k, 1] = pick(part, least, second)
+        out[k, 0], out[k, 1] = statistic(values, sample, places[k, 0], places[k, 1], kept)
 
 
 statistics = compiled(_statistics, exact=True)

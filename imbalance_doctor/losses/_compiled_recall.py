@@ -1,4 +1,4 @@
-"""Recall above a quantile and the gradient of the anchored losses, compiled."""
+"""Recall above a quantile for several classes, compiled."""
 
 from __future__ import annotations
 
@@ -7,23 +7,13 @@ from typing import Any
 import numpy as np
 
 from imbalance_doctor.losses._compiled_math import LANES, compiled, exp, first, not_above, not_below
-from imbalance_doctor.losses._compiled_order import LAST, bracket, count_lower, has_nan, mix, pick
+from imbalance_doctor.losses._compiled_order import LAST, bracket, has_nan, mix, pick
 
 __all__ = ["gradient", "recall", "thresholds"]
 
 _FAR = 700.0  # exp of it is a double
 
 # -- recall above a quantile -----------------------------------------------------------------------
-
-
-def _kernel_sum(x: np.ndarray, threshold: float, width: float) -> float:
-    """Sum the anchor's kernel over the scores of a class."""
-    square, total = width * width, 0.0
-    for j in range(x.size):
-        away = x[j] - threshold
-        share = width / (square + away * away)
-        total += share * share
-    return total
 
 
 def _deviation(x: np.ndarray, step: int) -> Any:
@@ -45,19 +35,7 @@ def _kernel_sums(x: np.ndarray, threshold: np.ndarray, width: np.ndarray, total:
         total[c] += share * share
 
 
-_sum_kernel, _spread_of, _add_kernel = compiled(_kernel_sum), compiled(_deviation), compiled(_kernel_sums)
-
-
-def _all_sums(scores: np.ndarray, threshold: np.ndarray, width: np.ndarray, total: np.ndarray) -> None:
-    """Add the kernel of all scores of each class."""
-    if scores.shape[1] == 1:
-        total[0] += _sum_kernel(scores.ravel(), threshold[0], width[0])
-    else:
-        for j in range(len(scores)):
-            _add_kernel(scores[j], threshold, width, total)
-
-
-_sum_kernels = compiled(_all_sums)
+spread_of, _add_kernel = compiled(_deviation), compiled(_kernel_sums)
 
 
 def _lower_row(x: np.ndarray, bound: np.ndarray, count: np.ndarray) -> None:
@@ -66,17 +44,7 @@ def _lower_row(x: np.ndarray, bound: np.ndarray, count: np.ndarray) -> None:
         count[c] += x[c] < bound[c]
 
 
-def _below(scores: np.ndarray, bound: np.ndarray, count: np.ndarray) -> None:
-    """Count the scores of each class that are below its bound."""
-    if scores.shape[1] == 1:
-        count[0] = count_lower(scores.ravel(), bound[0])
-    else:
-        for j in range(len(scores)):
-            _count_row(scores[j], bound, count)
-
-
 _count_row = compiled(_lower_row)
-_count_below = compiled(_below)
 
 
 def _keep_columns(
@@ -154,7 +122,8 @@ def _thresholds(
     for c in range(classes):
         low[c], high[c] = bracket(sample[c], lower / rows, sample.shape[1] == rows)
     _keep_all(scores, low, high, kept, count)
-    _count_below(scores, low, below)
+    for j in range(rows):
+        _count_row(scores[j], low, below)
     for c in range(classes):
         least, second = lower - below[c], upper - below[c]
         if 0 <= least <= second < count[c] <= kept.shape[1]:
@@ -167,9 +136,10 @@ def _thresholds(
         under, over = pick(part, least, second)
         theta[c] = mix(under, over, theta.dtype.type(between))
         if live > 0:
-            deviation = spread * _spread_of(scores[:, c], step)
+            deviation = spread * spread_of(scores[:, c], step)
             width[c] = tail * (deviation if width[c] < deviation < np.inf else width[c])
-    _sum_kernels(scores[:live], theta, width, total)
+    for j in range(live):
+        _add_kernel(scores[j], theta, width, total)
 
 
 thresholds = compiled(_thresholds, exact=True)
@@ -248,26 +218,17 @@ recall = compiled(_recall)
 # -- the anchor -----------------------------------------------------------------------------------
 
 
-def _pull(x: np.ndarray, threshold: float, width: float, factor: float, out: np.ndarray) -> None:
-    """Write a multiple of the kernel at each score of a class."""
-    square = width * width
-    for j in range(x.size):
-        away = x[j] - threshold
-        share = width / (square + away * away)
-        out[j] = share * share * factor
-
-
 def _pull_row(
     x: np.ndarray, threshold: np.ndarray, width: np.ndarray, factor: np.ndarray, out: np.ndarray
 ) -> None:
-    """Do so for the scores of a row, each of another class."""
+    """Write a multiple of the kernel at each score of a row, each of another class."""
     for c in range(x.size):
         away = x[c] - threshold[c]
         share = width[c] / (width[c] * width[c] + away * away)
         out[c] = share * share * factor[c]
 
 
-_fill_pull, _fill_row = compiled(_pull), compiled(_pull_row)
+_fill_row = compiled(_pull_row)
 
 
 def _gradient(
@@ -304,12 +265,9 @@ def _gradient(
         factor[column[k]] -= slope[k] * upstream[column[k]]
     for c in range(classes):
         factor[c] /= max(total[c], least)
+    for j in range(len(scores)):
+        _fill_row(scores[j], threshold, width, factor, out[j])
     flat = out.ravel()
-    if classes == 1:
-        _fill_pull(scores.ravel(), threshold[0], width[0], factor[0], flat)
-    else:
-        for j in range(len(scores)):
-            _fill_row(scores[j], threshold, width, factor, out[j])
     for k in range(place.size):
         flat[place[k]] = slope[k] * upstream[column[k]]
 

@@ -15,6 +15,7 @@ import numpy as np
 from imbalance_doctor.losses._compiled import kernels
 
 __all__ = [
+    "NO_PULL",
     "SAMPLE",
     "SPREAD",
     "TAIL",
@@ -24,6 +25,7 @@ __all__ = [
     "near_pairs",
     "quantiles",
     "recall",
+    "recall_alone",
     "turned",
 ]
 
@@ -34,6 +36,9 @@ TAIL = 2.7
 
 SPREAD = 0.1
 """Least bandwidth of the anchor in standard deviations."""
+
+NO_PULL = 1e-30
+"""What the sum of the anchor's kernel is taken for, at least."""
 
 SAMPLE = 512
 """Rows that stand for all where that is enough, about."""
@@ -236,6 +241,62 @@ def recall(
     return Solution(loss, valid, slope, theta, _width(scores, tau), None)
 
 
+def recall_alone(
+    scores: np.ndarray,
+    targets: np.ndarray,
+    rank: tuple[float, Interpolation],
+    tau: float,
+    weight: np.ndarray | None,
+    live: int,
+    gradient: np.ndarray | None,
+    *,
+    anchor: bool,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Do the same for a class alone, compiled, with the gradient.
+
+    Parameters
+    ----------
+    scores
+        [M, 1], M at least 1.
+    targets
+        1 marks a positive, [M].
+    rank
+        1 - q, and the interpolation between order statistics.
+    tau
+        Temperature.
+    weight
+        Of each row as a positive, [M], or None.
+    live
+        Rows ``[0, live)`` receive gradient.
+    gradient
+        Takes it, [M, 1]; None where it is not wanted.
+    anchor
+        Whether negatives near the threshold receive gradient.
+
+    Returns
+    -------
+    tuple or None
+        Loss and validity, [1] each. None where a score is NaN, and without numba.
+    """
+    compiled = kernels("alone")
+    if compiled is None:
+        return None
+    scores = np.ascontiguousarray(scores[:, 0])
+    rows, nothing = scores.size, np.empty(0, scores.dtype)
+    out = np.empty(1, scores.dtype), np.empty(1, bool)
+    known = compiled.recall(
+        scores,
+        np.ascontiguousarray(targets),
+        np.sort(scores[:: _EACH if rows > _FEW else 1]),
+        nothing if weight is None else weight,
+        _ends(rank[:1], rows, rank[1], 0)[0],
+        (1 + rows // SAMPLE, SPREAD, TAIL, NO_PULL),
+        (tau, live, anchor),
+        (*out, nothing if gradient is None else gradient[:, 0]),
+    )
+    return out if known else None
+
+
 def _recall_compiled(
     compiled: Any,
     scores: np.ndarray,
@@ -250,7 +311,7 @@ def _recall_compiled(
     (rows, classes), kind = scores.shape, scores.dtype
     rank = _ends([level], rows, interpolation, 0)[0]
     sample = np.sort(np.ascontiguousarray(scores[:: _EACH if rows > _FEW else 1].T))
-    kept = np.empty((classes, rows if classes == 1 else rows // _PART + _FEW), kind)
+    kept = np.empty((classes, rows // _PART + _FEW), kind)
     at = np.empty(classes, kind), tau.copy(), np.zeros(classes)
     compiled.thresholds(scores, sample, rank, (1 + rows // SAMPLE, SPREAD, TAIL), live, kept, at)
     if np.isnan(at[0]).any():
