@@ -8,7 +8,7 @@ from imbalance_doctor.losses._compiled_math import compiled, exp
 from imbalance_doctor.losses._compiled_order import mix, statistic, where
 from imbalance_doctor.losses._compiled_recall import spread_of
 
-__all__ = ["recall"]
+__all__ = ["fill_rise", "recall"]
 
 _FAR = 700.0  # exp of it is a double
 
@@ -40,7 +40,7 @@ def _pull(x: np.ndarray, threshold: float, width: float, factor: float, out: np.
         out[j] = share * share * factor
 
 
-_fill_rise, _sum_kernel, _fill_pull = compiled(_rise), compiled(_kernel_sum), compiled(_pull)
+fill_rise, _sum_kernel, _fill_pull = compiled(_rise), compiled(_kernel_sum), compiled(_pull)
 
 
 def _recall(
@@ -98,7 +98,7 @@ def _recall(
         score[k] = scores[place[k]]
         if weight.size:
             share[k] = weight[place[k]]
-    _fill_rise(score, theta, tau, above)
+    fill_rise(score, theta, tau, above)
     mass, caught = share.sum(), (share * above).sum()
     valid[0] = mass > 0
     loss[0] = 1 - caught / mass if mass > 0 else np.nan

@@ -8,7 +8,18 @@ import numpy as np
 
 from imbalance_doctor.losses._compiled_math import LANES, compiled, equal, first, not_above, not_below, ones
 
-__all__ = ["LAST", "bracket", "has_nan", "mix", "pick", "statistic", "statistics", "where"]
+__all__ = [
+    "LAST",
+    "bracket",
+    "has_nan",
+    "mix",
+    "pick",
+    "put",
+    "statistic",
+    "statistics",
+    "where",
+    "where_between",
+]
 
 _SURE = 2.0  # standard deviations of a sampled rank
 LAST = np.uint64(1)  # less by one, a number and itself have the same bits but for the lowest
@@ -53,6 +64,32 @@ def _keep(values: np.ndarray, low: float, high: float, out: np.ndarray) -> Any:
             out[count] = values[j]
             count += 1
     return below, count
+
+
+def _where_between(values: np.ndarray, low: float, high: float, out: np.ndarray) -> int:
+    """Write the places of the values from `low` to `high`, and of any NaN; return how many there are."""
+    lows, highs = np.full(LANES, low, values.dtype), np.full(LANES, high, values.dtype)
+    count, whole = 0, values.size - values.size % LANES
+    for start in range(0, whole, LANES):
+        bits = not_below(values, start, lows, 0) & not_above(values, start, highs, 0)
+        while bits:
+            out[count] = start + first(bits)
+            count += 1
+            bits &= bits - LAST
+    for j in range(whole, values.size):
+        if not (values[j] < low or values[j] > high):
+            out[count] = j
+            count += 1
+    return count
+
+
+def _put(values: np.ndarray, place: np.ndarray, factor: float, out: np.ndarray) -> None:
+    """Write a multiple of each value at its place."""
+    for k in range(place.size):
+        out[place[k]] = values[k] * factor
+
+
+where_between, put = compiled(_where_between), compiled(_put)
 
 
 def _any_nan(values: np.ndarray) -> Any:

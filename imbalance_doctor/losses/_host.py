@@ -16,6 +16,7 @@ from imbalance_doctor.losses._compiled import kernels
 
 __all__ = [
     "NO_PULL",
+    "RULES",
     "SAMPLE",
     "SPREAD",
     "TAIL",
@@ -23,6 +24,7 @@ __all__ = [
     "Solution",
     "logistic",
     "near_pairs",
+    "pauc_alone",
     "quantiles",
     "recall",
     "recall_alone",
@@ -30,6 +32,9 @@ __all__ = [
 ]
 
 Interpolation = Literal["linear", "lower", "higher", "nearest", "midpoint"]
+
+RULES: tuple[Interpolation, ...] = ("linear", "lower", "higher", "nearest", "midpoint")
+"""By their numbers in the compiled form."""
 
 TAIL = 2.7
 """Makes the anchor's kernel as wide as the slope of a sigmoid of the same bandwidth."""
@@ -52,6 +57,7 @@ _SURE = 2.0  # standard deviations of a sampled rank
 _KAPPA = 12  # nodes per temperature
 _REACH = 20  # temperatures beyond which a sigmoid is 0 or 1 in single precision
 _NEAR_NODES = 1_000_000
+_QUARTILES = (0.75, 0.25)
 # Share of a point in each of the four nodes around it, by powers of its distance from the second.
 _CUBIC = np.array([[0, -2, 3, -1], [6, -3, -6, 3], [0, 6, 3, -3], [0, -1, 0, 1]]) / 6
 
@@ -330,6 +336,67 @@ def _width(scores: np.ndarray, tau: np.ndarray) -> np.ndarray:
         spread = np.sqrt(np.maximum(np.einsum("ij,ij->j", away, away) / len(away) - mean * mean, 0))
     width: np.ndarray = np.fmax(tau, SPREAD * spread) * tau.dtype.type(TAIL)
     return width
+
+
+def pauc_alone(
+    scores: np.ndarray,
+    targets: np.ndarray,
+    levels: np.ndarray,
+    weight: np.ndarray | None,
+    width: tuple[Interpolation, str, float, float],
+    flags: tuple[bool, bool, bool, bool, bool],
+    live: int,
+    *,
+    wanted: bool,
+) -> tuple[float, np.ndarray, np.ndarray] | None:
+    """Return 1 - pAUC of a class alone, compiled, with the gradient.
+
+    Parameters
+    ----------
+    scores
+        float32 [M, 1], M at least 1.
+    targets
+        1 marks a positive, [M].
+    levels
+        Of the knots, from 1 - alpha down to 1 - beta.
+    weight
+        Of each row as a positive, [M], or None.
+    width
+        Interpolation between order statistics; ``'iqr'``, ``'band'`` or ``'none'``; least scale; temperature.
+    flags
+        Whether the thresholds are those of the negatives; the band is open above; the value is that of the
+        pairs; the gradient is; only live positives count.
+    live
+        Rows ``[0, live)`` receive gradient.
+    wanted
+        Whether the gradient is.
+
+    Returns
+    -------
+    tuple or None
+        The loss; rows with gradient and the gradient there, [E] each. None without numba, and for what the
+        other forms have to look at: no loss, NaN, infinities, many temperatures.
+    """
+    compiled = kernels("budget")
+    if compiled is None:
+        return None
+    scores, targets = np.ascontiguousarray(scores[:, 0]), np.ascontiguousarray(targets)
+    each, scale = (_EACH if scores.size > _FEW else 1), ("none", "iqr", "band").index(width[1])
+    sample = scores[::each].copy()
+    if flags[0]:
+        sample[targets[::each] == 1] = -np.inf
+    sample.sort()
+    done, *rest = compiled.pauc(
+        scores,
+        targets,
+        sample,
+        np.empty(0, scores.dtype) if weight is None else weight,
+        np.concatenate([levels, _QUARTILES]) if scale else levels,
+        (RULES.index(width[0]), scale, *width[2:]),
+        flags,
+        (live, wanted, (_KAPPA, _REACH, _NEAR_NODES)),
+    )
+    return (rest[0], rest[1], rest[2]) if done else None
 
 
 # -- pairs -------------------------------------------------------------------

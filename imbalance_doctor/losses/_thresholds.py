@@ -289,8 +289,11 @@ def _gradient_on_host(force: np.ndarray, held: list[np.ndarray], size: tuple[int
     (place, column, value, *anchor), (rows, live), classes = held, size, force.size
     force = np.ascontiguousarray(force)  # of a sum it is a single number spread out
     if not anchor:
-        out = np.zeros((rows, classes), value.dtype)
-        out.ravel()[place] = value * (force if classes == 1 else force[column])
+        out, compiled = np.zeros((rows, classes), value.dtype), kernels("order")
+        if compiled is None or classes > 1:
+            out.ravel()[place] = value * (force if classes == 1 else force[column])
+        else:
+            compiled.put(value, place, force[0], out.ravel())
         return out
     scores, *at = anchor
     out = np.empty((rows, classes), scores.dtype)
@@ -311,7 +314,7 @@ class _ReadyGradient(torch.autograd.Function):
         if torch.is_grad_enabled():
             raise RuntimeError(_ONCE)
         (gradient,) = ctx.saved_tensors
-        return torch.from_numpy(gradient.numpy() * upstream[0].numpy()), None
+        return torch.from_numpy(gradient.numpy() * upstream[0].item()), None
 
 
 def ready_gradient(scores: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
