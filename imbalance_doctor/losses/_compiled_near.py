@@ -8,13 +8,7 @@ from imbalance_doctor.losses._compiled_math import compiled, exp
 
 __all__ = ["near_pairs"]
 
-
-def _lagrange(t: float, out: np.ndarray) -> None:
-    """Write the shares of a point in the four nodes around it, `t` beyond the second."""
-    out[0] = t * (-2 + t * (3 - t)) / 6
-    out[1] = 1 + t * (-3 + t * (-6 + 3 * t)) / 6
-    out[2] = t * (6 + t * (3 - 3 * t)) / 6
-    out[3] = t * (t * t - 1) / 6
+_SIXTH = 1 / 6
 
 
 def _add_times(factor: float, values: np.ndarray, out: np.ndarray) -> None:
@@ -29,7 +23,7 @@ def _product(first: np.ndarray, second: np.ndarray) -> float:
     return total
 
 
-_cubic, _add, _dot = compiled(_lagrange), compiled(_add_times), compiled(_product)
+_add, _dot = compiled(_add_times), compiled(_product)
 
 
 def _spread(
@@ -39,15 +33,20 @@ def _spread(
     grid: tuple[float, float],
     nodes: np.ndarray,
 ) -> None:
-    """Add the weights of points, or 1, to the four nodes around each; those out of reach to the last ones."""
+    """Add the weights of points, or 1, to the four nodes around each; those out of reach to the last ones.
+
+    The shares of a point `t` beyond the second of the nodes are those of cubic interpolation.
+    """
     (low, high), (start, step) = reach, grid
-    share = np.empty(4)
+    dense = 1 / step
     for i in range(points.size):
-        position = (min(max(np.float64(points[i]), low), high) - start) / step
+        position = (min(max(np.float64(points[i]), low), high) - start) * dense
         node = int(position)
-        _cubic(position - node, share)
-        for m in range(4):
-            nodes[node - 1 + m] += share[m] * (weight[i] if weight.size else 1.0)
+        t, w = position - node, (weight[i] if weight.size else 1.0) * _SIXTH
+        nodes[node - 1] += w * (t * (-2 + t * (3 - t)))
+        nodes[node] += w * (6 + t * (-3 + t * (-6 + 3 * t)))
+        nodes[node + 1] += w * (t * (6 + t * (3 - 3 * t)))
+        nodes[node + 2] += w * (t * (t * t - 1))
 
 
 _fill_nodes = compiled(_spread)
@@ -107,23 +106,24 @@ def _near(
             _add(mass[s], bell[shift : shift + nodes], slope)
         field[s] = _dot(force, bell[shift : shift + nodes])
     sums, steep, pull = out
+    dense = 1 / step
     for i in range(query.size):
-        position = (min(max(np.float64(query[i]), least), greatest) - start) / step
+        position = (min(max(np.float64(query[i]), least), greatest) - start) * dense
         n = int(position)
         t = position - n
         gain, left, right = value[n + 1] - value[n], slope[n], slope[n + 1]
         c2, c3 = 3 * gain - 2 * left - right, left + right - 2 * gain
         sums[i] = value[n] + t * (left + t * (c2 + t * c3))
-        steep[i] = (left + t * (2 * c2 + t * 3 * c3)) / step
-    share = np.empty(4)
+        steep[i] = (left + t * (2 * c2 + t * 3 * c3)) * dense
     for j in range(source.size):
-        position = (np.float64(source[j]) - origin) / step
+        position = (np.float64(source[j]) - origin) * dense
         n = int(position)
-        _cubic(position - n, share)
-        pulled = 0.0
-        for m in range(4):
-            pulled += share[m] * field[n - 1 + m]
-        pull[j] = -pulled / step
+        t = position - n
+        pulled = (t * (-2 + t * (3 - t))) * field[n - 1]
+        pulled += (6 + t * (-3 + t * (-6 + 3 * t))) * field[n]
+        pulled += (t * (6 + t * (3 - 3 * t))) * field[n + 1]
+        pulled += (t * (t * t - 1)) * field[n + 2]
+        pull[j] = -pulled * _SIXTH * dense
     return True
 
 
