@@ -282,7 +282,7 @@ def recall_alone(
     Returns
     -------
     tuple or None
-        Loss and validity, [1] each. None where a score is NaN, and without numba.
+        Loss, [], and validity, [1]. None where a score is NaN, and without numba.
     """
     compiled = kernels("alone")
     if compiled is None:
@@ -300,7 +300,7 @@ def recall_alone(
         (tau, live, anchor),
         (*out, nothing if gradient is None else gradient[:, 0]),
     )
-    return out if known else None
+    return (out[0].reshape(()), out[1]) if known else None
 
 
 def _recall_compiled(

@@ -318,7 +318,7 @@ class _ReadyGradient(torch.autograd.Function):
 
 
 def ready_gradient(scores: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
-    """Attach to the loss of a class alone, [1], its gradient by all scores, [M, 1], on the CPU."""
+    """Attach to the loss of a class alone, [], its gradient by all scores, [M, 1], on the CPU."""
     result: Tensor = _ReadyGradient.apply(scores, (loss, gradient))  # type: ignore[no-untyped-call]
     return result
 
@@ -341,7 +341,7 @@ def known_gradient(
     scores
         [M, C].
     loss
-        [C].
+        [C]; on the CPU also [] for a class alone.
     live
         Rows ``[0, live)`` receive gradient.
     slopes

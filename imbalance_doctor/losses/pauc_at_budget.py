@@ -169,7 +169,7 @@ def pauc_at_budget(  # noqa: PLR0913  as many facts as the class has options
     if scores.shape == (scores.shape[0], 1) and scores.shape[0] and iid is None and pool_weight is None:
         alone = _solve_alone(task, scores, positive[:, 0].long(), live, weight)
         if alone is not None:
-            return alone
+            return alone[0].view(1), alone[1]
     loss, valid, _ = _solve(task, scores, positive, iid, live, weight, pool_weight, details=False)
     return loss, valid
 
@@ -258,7 +258,7 @@ def _solve(
 def _solve_alone(
     task: _Task, scores: Tensor, targets: Tensor, live: int | None, weight: Tensor | None
 ) -> tuple[Tensor, Tensor] | None:
-    """Solve a class alone in one compiled call, targets of 1 being positives; None for the other forms."""
+    """Solve a class alone, loss [], in one compiled call, positives being 1; None for the other forms."""
     if scores.dtype != torch.float32 or scores.device.type != "cpu" or task.tau_scale == "std":
         return None
     wanted = scores.requires_grad and torch.is_grad_enabled()
@@ -281,7 +281,7 @@ def _solve_alone(
     )
     if solved is None:
         return None
-    loss, valid = torch.tensor([solved[0]], dtype=scores.dtype), torch.ones(1, dtype=torch.bool)
+    loss, valid = torch.tensor(solved[0], dtype=scores.dtype), torch.ones(1, dtype=torch.bool)
     if wanted:
         place = torch.from_numpy(solved[1])
         slopes = Slopes(place, place, torch.from_numpy(solved[2]))  # of a class alone nothing asks which

@@ -99,12 +99,12 @@ def recall_at_quantile(  # noqa: PLR0913  as many facts as the class has options
         task = _Task(quantile, temperature, interpolation, anchor)
         return _solve(task, scores, positive, live, weight, pool_weight)
     task = _Task(quantile, temperature, interpolation, anchor)
-    solved = None
     if scores.shape[1] == 1:
-        solved = _solve_alone(task, scores, positive[:, 0].long(), live, weight)
-    if solved is None:
-        column, row = np.nonzero(positive.numpy().T)
-        solved = _solve_on_host(task, scores, (row, column), live, weight)
+        alone = _solve_alone(task, scores, positive[:, 0].long(), live, weight)
+        if alone is not None:
+            return alone[0].view(1), alone[1]
+    column, row = np.nonzero(positive.numpy().T)
+    solved = _solve_on_host(task, scores, (row, column), live, weight)
     return _solve(task, scores, positive, live, weight, None) if solved is None else solved
 
 
@@ -118,7 +118,7 @@ class _Task(NamedTuple):
 def _solve_alone(
     task: _Task, scores: Tensor, targets: Tensor, live: int | None, weight: Tensor | None
 ) -> tuple[Tensor, Tensor] | None:
-    """Solve a class alone where numba is installed; None where a score is NaN. Targets of 1 are positives."""
+    """Solve a class alone, loss [], where numba is installed; None for NaN. Targets of 1 are positives."""
     wanted = scores.requires_grad and torch.is_grad_enabled()
     gradient = torch.empty(scores.shape, dtype=scores.dtype) if wanted else None
     solved = _host.recall_alone(
