@@ -155,7 +155,7 @@ def _pauc(
     (rule, scale, least, temperature), (live, wanted, size) = width, rest
     of_negatives, open_above, value_of_pairs, slope_of_pairs, only_live = flags
     nothing = False, 0.0, np.empty(0, np.int64), np.empty(0, scores.dtype)
-    at = np.empty(scores.size, np.int64)
+    at = np.empty(scores.size, np.uint32)  # half the memory of the places that torch needs
     count = where(targets, 1, at)
     at = at[:count]
     missing = count if of_negatives else 0
@@ -174,9 +174,9 @@ def _pauc(
     value, slope = np.empty(at.size), np.empty(at.size)
     if not value_of_pairs:
         _fill_trapezoid(x, knots, tau, value, slope)
-    there, pull = np.empty(0, np.int64), np.empty(0)
+    there, pull = np.empty(0, np.uint32), np.empty(0)
     if value_of_pairs or (wanted and slope_of_pairs):
-        there = np.empty(scores.size, np.int64)
+        there = np.empty(scores.size, np.uint32)
         there = there[: where_between(negatives, knots[-1], np.inf if open_above else knots[0], there)]
         y, mean, pull = negatives[there], np.empty(at.size), np.empty(there.size)
         if not there.size or not near_pairs(x, y, share, tau, size, (mean, slope, pull)):
