@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 @cache
 def kernels(name: str) -> Any:
-    """Return the module of the kernels ``pairs``, ``focal`` or ``order``; None without numba."""
+    """Return a module of kernels by the last word of its name, such as ``pairs``; None without numba."""
     try:
         return importlib.import_module(f"imbalance_doctor.losses._compiled_{name}")
     except ImportError:

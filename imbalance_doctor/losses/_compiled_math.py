@@ -1,4 +1,4 @@
-"""What the compiled kernels share: how they are compiled, and exponentials that can be vectorised."""
+"""What the compiled kernels share: how they are compiled, exponentials and comparisons side by side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-__all__ = ["compiled", "exp", "exp_single"]
+__all__ = ["LANES", "compiled", "equal", "exp", "exp_single", "first", "not_above", "not_below", "ones"]
+
+LANES = 32
+"""Values compared at once."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -80,3 +83,56 @@ def _exp_single(x: Any) -> Any:
 
 
 exp_single = compiled(_exp_single, exact=True)
+
+
+# -- many comparisons in one word --------------------------------------------------------------------
+
+
+def _marks(sign: str) -> Any:
+    """Make a function that compares neighbouring values with as many bounds: bit k tells of the k-th.
+
+    ``marks(values, at, bounds, start)`` looks at ``values[at : at + LANES]`` and at the bounds from `start`
+    on, in contiguous arrays of one type. Numpy and a loop would write every answer to memory to look for the
+    few that hold. A NaN holds whatever it is compared with.
+    """
+
+    def load(context: Any, builder: Any, kind: Any, array: Any, start: Any) -> Any:
+        data = context.make_array(kind)(context, builder, array).data
+        lanes = ir.VectorType(context.get_data_type(kind.dtype), LANES).as_pointer()
+        loaded = builder.load(builder.bitcast(builder.gep(data, [start]), lanes))
+        loaded.align = kind.dtype.bitwidth // 8
+        return loaded
+
+    @intrinsic
+    def marks(_context: Any, values: Any, _at: Any, bounds: Any, _start: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            left = load(context, builder, signature.args[0], given[0], given[1])
+            right = load(context, builder, signature.args[2], given[2], given[3])
+            real = isinstance(values.dtype, types.Float)
+            compare = builder.fcmp_unordered if real else builder.icmp_signed
+            bits = builder.bitcast(compare(sign, left, right), ir.IntType(LANES))
+            return builder.zext(bits, ir.IntType(64))
+
+        return types.uint64(values, types.intp, bounds, types.intp), generate
+
+    return marks
+
+
+not_below, not_above, equal = _marks(">="), _marks("<="), _marks("==")
+
+
+@intrinsic
+def _first(_context: Any, _bits: Any) -> Any:
+    """Return the place of the lowest bit that is set; one has to be."""
+    known = ir.Constant(ir.IntType(1), 1)
+    return types.intp(types.uint64), lambda _, builder, __, given: builder.cttz(given[0], known)
+
+
+@intrinsic
+def _ones(_context: Any, _bits: Any) -> Any:
+    """Return how many bits are set."""
+    return types.intp(types.uint64), lambda _, builder, __, given: builder.ctpop(given[0])
+
+
+first: Any = _first
+ones: Any = _ones

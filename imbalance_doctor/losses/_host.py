@@ -12,9 +12,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from imbalance_doctor.losses._compiled import in_turns, kernels
+from imbalance_doctor.losses._compiled import kernels
 
 __all__ = [
+    "NO_PULL",
+    "RULES",
     "SAMPLE",
     "SPREAD",
     "TAIL",
@@ -22,18 +24,26 @@ __all__ = [
     "Solution",
     "logistic",
     "near_pairs",
+    "pauc_alone",
     "quantiles",
     "recall",
+    "recall_alone",
     "turned",
 ]
 
 Interpolation = Literal["linear", "lower", "higher", "nearest", "midpoint"]
+
+RULES: tuple[Interpolation, ...] = ("linear", "lower", "higher", "nearest", "midpoint")
+"""By their numbers in the compiled form."""
 
 TAIL = 2.7
 """Makes the anchor's kernel as wide as the slope of a sigmoid of the same bandwidth."""
 
 SPREAD = 0.1
 """Least bandwidth of the anchor in standard deviations."""
+
+NO_PULL = 1e-30
+"""What the sum of the anchor's kernel is taken for, at least."""
 
 SAMPLE = 512
 """Rows that stand for all where that is enough, about."""
@@ -42,10 +52,12 @@ _COLUMNS = 16  # classes turned at once: their scores of a row share a line of t
 _TILE = 512  # rows copied at once: the tile stays in the cache while it is turned
 _FEW = 1024  # scores sorted as they are
 _EACH = 32  # of more scores one in so many tells where the others lie
+_PART = 16  # of so many scores one is expected between two of the sample, or fewer
 _SURE = 2.0  # standard deviations of a sampled rank
 _KAPPA = 12  # nodes per temperature
 _REACH = 20  # temperatures beyond which a sigmoid is 0 or 1 in single precision
 _NEAR_NODES = 1_000_000
+_QUARTILES = (0.75, 0.25)
 # Share of a point in each of the four nodes around it, by powers of its distance from the second.
 _CUBIC = np.array([[0, -2, 3, -1], [6, -3, -6, 3], [0, 6, 3, -3], [0, -1, 0, 1]]) / 6
 
@@ -148,8 +160,7 @@ def quantiles(
     if compiled is not None:
         found = np.empty((len(ends), 2), values.dtype)
         places = np.array([end[:2] for end in ends])
-        room = np.empty(values.size, np.uint8), np.empty_like(values)
-        compiled.statistics(values, _EACH, places, room, found)
+        compiled.statistics(values, np.sort(values[::_EACH]), places, np.empty_like(values), found)
         pairs = list(found)
     else:
         wanted = _order_statistics(values, sorted({place for end in ends for place in end[:2]}))
@@ -212,7 +223,7 @@ def recall(
     Solution or None
         None where a score is NaN.
     """
-    compiled = kernels("order")
+    compiled = kernels("recall")
     if compiled is not None:
         return _recall_compiled(compiled, scores, members, level, interpolation, tau, weight, live)
     classes, kind = scores.shape[1], scores.dtype
@@ -236,6 +247,62 @@ def recall(
     return Solution(loss, valid, slope, theta, _width(scores, tau), None)
 
 
+def recall_alone(
+    scores: np.ndarray,
+    targets: np.ndarray,
+    rank: tuple[float, Interpolation],
+    tau: float,
+    weight: np.ndarray | None,
+    live: int,
+    gradient: np.ndarray | None,
+    *,
+    anchor: bool,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Do the same for a class alone, compiled, with the gradient.
+
+    Parameters
+    ----------
+    scores
+        [M, 1], M at least 1.
+    targets
+        1 marks a positive, [M].
+    rank
+        1 - q, and the interpolation between order statistics.
+    tau
+        Temperature.
+    weight
+        Of each row as a positive, [M], or None.
+    live
+        Rows ``[0, live)`` receive gradient.
+    gradient
+        Takes it, [M, 1]; None where it is not wanted.
+    anchor
+        Whether negatives near the threshold receive gradient.
+
+    Returns
+    -------
+    tuple or None
+        Loss, [], and validity, [1]. None where a score is NaN, and without numba.
+    """
+    compiled = kernels("alone")
+    if compiled is None:
+        return None
+    scores = np.ascontiguousarray(scores[:, 0])
+    rows, nothing = scores.size, np.empty(0, scores.dtype)
+    out = np.empty(1, scores.dtype), np.empty(1, bool)
+    known = compiled.recall(
+        scores,
+        np.ascontiguousarray(targets),
+        np.sort(scores[:: _EACH if rows > _FEW else 1]),
+        nothing if weight is None else weight,
+        _ends(rank[:1], rows, rank[1], 0)[0],
+        (1 + rows // SAMPLE, SPREAD, TAIL, NO_PULL),
+        (tau, live, anchor),
+        (*out, nothing if gradient is None else gradient[:, 0]),
+    )
+    return (out[0].reshape(()), out[1]) if known else None
+
+
 def _recall_compiled(
     compiled: Any,
     scores: np.ndarray,
@@ -249,19 +316,10 @@ def _recall_compiled(
     scores = np.ascontiguousarray(scores)
     (rows, classes), kind = scores.shape, scores.dtype
     rank = _ends([level], rows, interpolation, 0)[0]
-    sampling = (_EACH if rows > _FEW else 1), 1 + rows // SAMPLE
+    sample = np.sort(np.ascontiguousarray(scores[:: _EACH if rows > _FEW else 1].T))
+    kept = np.empty((classes, rows // _PART + _FEW), kind)
     at = np.empty(classes, kind), tau.copy(), np.zeros(classes)
-
-    def some(first: int) -> None:
-        width = min(_COLUMNS, classes - first)
-        block = np.empty((width, rows), kind) if classes > 1 else scores.reshape(1, rows)
-        room = np.empty(rows, np.uint8), np.empty(rows, kind), block
-        compiled.thresholds(scores, first, rank, sampling, (SPREAD, TAIL), live, room, at)
-
-    if classes > 1:
-        in_turns(some, range(0, classes, _COLUMNS))
-    else:
-        some(0)
+    compiled.thresholds(scores, sample, rank, (1 + rows // SAMPLE, SPREAD, TAIL), live, kept, at)
     if np.isnan(at[0]).any():
         return None
     out = np.empty(classes, kind), np.empty(classes, bool), np.empty(members[0].size, kind)
@@ -278,6 +336,67 @@ def _width(scores: np.ndarray, tau: np.ndarray) -> np.ndarray:
         spread = np.sqrt(np.maximum(np.einsum("ij,ij->j", away, away) / len(away) - mean * mean, 0))
     width: np.ndarray = np.fmax(tau, SPREAD * spread) * tau.dtype.type(TAIL)
     return width
+
+
+def pauc_alone(
+    scores: np.ndarray,
+    targets: np.ndarray,
+    levels: np.ndarray,
+    weight: np.ndarray | None,
+    width: tuple[Interpolation, str, float, float],
+    flags: tuple[bool, bool, bool, bool, bool],
+    live: int,
+    *,
+    wanted: bool,
+) -> tuple[float, np.ndarray, np.ndarray] | None:
+    """Return 1 - pAUC of a class alone, compiled, with the gradient.
+
+    Parameters
+    ----------
+    scores
+        float32 [M, 1], M at least 1.
+    targets
+        1 marks a positive, [M].
+    levels
+        Of the knots, from 1 - alpha down to 1 - beta.
+    weight
+        Of each row as a positive, [M], or None.
+    width
+        Interpolation between order statistics; ``'iqr'``, ``'band'`` or ``'none'``; least scale; temperature.
+    flags
+        Whether the thresholds are those of the negatives; the band is open above; the value is that of the
+        pairs; the gradient is; only live positives count.
+    live
+        Rows ``[0, live)`` receive gradient.
+    wanted
+        Whether the gradient is.
+
+    Returns
+    -------
+    tuple or None
+        The loss; rows with gradient and the gradient there, [E] each. None without numba, and for what the
+        other forms have to look at: no loss, NaN, infinities, many temperatures.
+    """
+    compiled = kernels("budget")
+    if compiled is None:
+        return None
+    scores, targets = np.ascontiguousarray(scores[:, 0]), np.ascontiguousarray(targets)
+    each, scale = (_EACH if scores.size > _FEW else 1), ("none", "iqr", "band").index(width[1])
+    sample = scores[::each].copy()
+    if flags[0]:
+        sample[targets[::each] == 1] = -np.inf
+    sample.sort()
+    done, *rest = compiled.pauc(
+        scores,
+        targets,
+        sample,
+        np.empty(0, scores.dtype) if weight is None else weight,
+        np.concatenate([levels, _QUARTILES]) if scale else levels,
+        (RULES.index(width[0]), scale, *width[2:]),
+        flags,
+        (live, wanted, (_KAPPA, _REACH, _NEAR_NODES)),
+    )
+    return (rest[0], rest[1], rest[2]) if done else None
 
 
 # -- pairs -------------------------------------------------------------------
@@ -308,7 +427,7 @@ def near_pairs(
         For each query the sum of sigmoid((x - y) / tau) and its derivative; for each source the derivative of
         the weighted sum. None where the sources span too much.
     """
-    compiled = kernels("order")
+    compiled = kernels("near")
     if compiled is not None:
         sums = np.empty(query.size), np.empty(query.size), np.empty(source.size)
         done = compiled.near_pairs(query, source, weight, tau, (_KAPPA, _REACH, _NEAR_NODES), sums)

@@ -8,7 +8,6 @@ for the device.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +15,8 @@ import torch
 from torch import Tensor
 
 from imbalance_doctor.losses import _host
-from imbalance_doctor.losses._compiled import in_turns, kernels
-from imbalance_doctor.losses._host import SAMPLE, SPREAD, TAIL, Interpolation
+from imbalance_doctor.losses._compiled import kernels
+from imbalance_doctor.losses._host import NO_PULL, SAMPLE, SPREAD, TAIL, Interpolation
 
 __all__ = [
     "Anchor",
@@ -28,10 +27,10 @@ __all__ = [
     "entries",
     "fate_of",
     "known_gradient",
+    "ready_gradient",
 ]
 
-_NO_PULL = 1e-30
-_SHARED = 1 << 18  # scores from which a second thread pays
+_ONCE = "this loss has no second derivatives: its gradient is computed with its value"
 
 
 class Entries(NamedTuple):
@@ -266,7 +265,7 @@ class _KnownGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
         if torch.is_grad_enabled():  # create_graph: cheaper to see here than with once_differentiable
-            raise RuntimeError("this loss has no second derivatives: its gradient is computed with its value")
+            raise RuntimeError(_ONCE)
         place, column, value, fate, *anchor = ctx.saved_tensors
         force, (rows, classes), live = upstream[0], ctx.shape, ctx.live
         if fate is None and value.device.type == "cpu" and not (anchor and anchor[3] is None):
@@ -290,21 +289,38 @@ def _gradient_on_host(force: np.ndarray, held: list[np.ndarray], size: tuple[int
     (place, column, value, *anchor), (rows, live), classes = held, size, force.size
     force = np.ascontiguousarray(force)  # of a sum it is a single number spread out
     if not anchor:
-        out = np.zeros((rows, classes), value.dtype)
-        out.ravel()[place] = value * (force if classes == 1 else force[column])
+        out, compiled = np.zeros((rows, classes), value.dtype), kernels("order")
+        if compiled is None or classes > 1:
+            out.ravel()[place] = value * (force if classes == 1 else force[column])
+        else:
+            compiled.put(value, place, force[0], out.ravel())
         return out
     scores, *at = anchor
     out = np.empty((rows, classes), scores.dtype)
     out[live:] = 0
-
-    def some(part: tuple[int, int]) -> None:
-        kernels("order").gradient(
-            scores, tuple(at), (place, column, value), force, _NO_PULL, part, out[:live]
-        )
-
-    pieces = torch.get_num_threads() if scores.size >= _SHARED else 1
-    in_turns(some, list(pairwise(live * k // pieces for k in range(pieces + 1))))
+    kernels("recall").gradient(scores, tuple(at), (place, column, value), force, NO_PULL, out[:live])
     return out
+
+
+class _ReadyGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, ready: tuple[Tensor, Tensor]) -> Tensor:  # noqa: ARG004
+        loss, gradient = ready
+        ctx.save_for_backward(gradient)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
+        if torch.is_grad_enabled():
+            raise RuntimeError(_ONCE)
+        (gradient,) = ctx.saved_tensors
+        return torch.from_numpy(gradient.numpy() * upstream[0].item()), None
+
+
+def ready_gradient(scores: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:
+    """Attach to the loss of a class alone, [], its gradient by all scores, [M, 1], on the CPU."""
+    result: Tensor = _ReadyGradient.apply(scores, (loss, gradient))  # type: ignore[no-untyped-call]
+    return result
 
 
 def known_gradient(
@@ -325,7 +341,7 @@ def known_gradient(
     scores
         [M, C].
     loss
-        [C].
+        [C]; on the CPU also [] for a class alone.
     live
         Rows ``[0, live)`` receive gradient.
     slopes
@@ -371,4 +387,4 @@ def anchor_pull(scores: Tensor, anchor: Anchor, positives: Slopes) -> Tensor:
     torch.div(width, pull, out=pull).square_()
     pull.view(-1).scatter_(0, positives.place, 0.0)
     whole = by_class(positives.value, positives.column, width.shape[0])
-    return pull.mul_(whole / pull.sum(0).clamp_(min=_NO_PULL).neg_())
+    return pull.mul_(whole / pull.sum(0).clamp_(min=NO_PULL).neg_())

@@ -437,10 +437,14 @@ class RankingLoss(nn.Module, abc.ABC):
 
     def _reduce(self, loss: Tensor, valid: Tensor, missing: int) -> tuple[Tensor, Tensor]:
         """Return the reduced loss, and the loss of each class with NaN where it has none."""
-        per_class = loss.masked_fill(~valid, math.nan) if missing else loss
+        per_class = (
+            loss.masked_fill(~valid, math.nan) if missing else loss.view(-1) if loss.ndim == 0 else loss
+        )
         if self.reduction == "none":
             return per_class, per_class
         if self.num_classes == 1:
+            if loss.ndim == 0 and not missing:  # a view would cost as much as the rest of the graph
+                return loss, per_class
             return (loss.masked_fill(~valid, 0.0) if missing else loss).view(()), per_class
         total = (loss.masked_fill(~valid, 0.0) if missing else loss).sum()
         if self.reduction == "mean":
@@ -451,7 +455,10 @@ class RankingLoss(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def _score(self, pool: Pool) -> tuple[Tensor, Tensor]:
-        """Return the loss of each class [C], 0 where it has none, and whether it has one, bool [C]."""
+        """Return the loss of each class [C], any where it has none, and whether it has one, bool [C].
+
+        The loss of a class alone may also be [].
+        """
 
     def _scaled_temperature(self, pool: Pool) -> float | Tensor:
         """Return the temperature in score units, one for all classes or one for each, [C]."""

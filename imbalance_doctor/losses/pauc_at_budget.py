@@ -166,6 +166,10 @@ def pauc_at_budget(  # noqa: PLR0913  as many facts as the class has options
         interpolation,
         anchor,
     )
+    if scores.shape == (scores.shape[0], 1) and scores.shape[0] and iid is None and pool_weight is None:
+        alone = _solve_alone(task, scores, positive[:, 0].long(), live, weight)
+        if alone is not None:
+            return alone[0].view(1), alone[1]
     loss, valid, _ = _solve(task, scores, positive, iid, live, weight, pool_weight, details=False)
     return loss, valid
 
@@ -249,6 +253,40 @@ def _solve(
 
 
 # -- one class on the CPU ----------------------------------------------------
+
+
+def _solve_alone(
+    task: _Task, scores: Tensor, targets: Tensor, live: int | None, weight: Tensor | None
+) -> tuple[Tensor, Tensor] | None:
+    """Solve a class alone, loss [], in one compiled call, positives being 1; None for the other forms."""
+    if scores.dtype != torch.float32 or scores.device.type != "cpu" or task.tau_scale == "std":
+        return None
+    wanted = scores.requires_grad and torch.is_grad_enabled()
+    pairwise = task.surrogate == "pairwise"
+    solved = _host.pauc_alone(
+        scores.detach().numpy(),
+        targets.numpy(),
+        task.levels().numpy(),
+        None if weight is None else weight.detach().numpy(),
+        (task.interpolation, task.tau_scale, _NO_SPREAD, task.temperature),
+        (
+            task.budget_basis == "fpr",
+            task.alpha <= 0,
+            pairwise,
+            pairwise or task.anchor,
+            task.pos_numerator == "live",
+        ),
+        scores.shape[0] if live is None else live,
+        wanted=wanted,
+    )
+    if solved is None:
+        return None
+    loss, valid = torch.tensor(solved[0], dtype=scores.dtype), torch.ones(1, dtype=torch.bool)
+    if wanted:
+        place = torch.from_numpy(solved[1])
+        slopes = Slopes(place, place, torch.from_numpy(solved[2]))  # of a class alone nothing asks which
+        loss = known_gradient(scores, loss, scores.shape[0], slopes)
+    return loss, valid
 
 
 def _one_class(
@@ -702,6 +740,15 @@ class PAUCAtBudgetLoss(RankingLoss):
             self.quantile_interpolation,
             self.anchor,
         )
+        if (
+            self.num_classes == 1
+            and pool.iid is None
+            and pool.pool_weight is None
+            and not self._wants_details
+        ):
+            alone = _solve_alone(task, pool.scores, pool.targets, pool.live, pool.weight)
+            if alone is not None:
+                return alone
         loss, valid, self._found = _solve(
             task,
             pool.scores,

@@ -38,6 +38,7 @@ from imbalance_doctor.losses._thresholds import (
     entries,
     fate_of,
     known_gradient,
+    ready_gradient,
 )
 from imbalance_doctor.losses.base import Numerator, Pool, RankingLoss, Reduction, TauScale, one_of
 from imbalance_doctor.losses.pool import Cap
@@ -97,8 +98,12 @@ def recall_at_quantile(  # noqa: PLR0913  as many facts as the class has options
     if pool_weight is not None or scores.device.type != "cpu" or not scores.shape[0]:
         task = _Task(quantile, temperature, interpolation, anchor)
         return _solve(task, scores, positive, live, weight, pool_weight)
-    column, row = np.nonzero(positive.numpy().T)
     task = _Task(quantile, temperature, interpolation, anchor)
+    if scores.shape[1] == 1:
+        alone = _solve_alone(task, scores, positive[:, 0].long(), live, weight)
+        if alone is not None:
+            return alone[0].view(1), alone[1]
+    column, row = np.nonzero(positive.numpy().T)
     solved = _solve_on_host(task, scores, (row, column), live, weight)
     return _solve(task, scores, positive, live, weight, None) if solved is None else solved
 
@@ -108,6 +113,28 @@ class _Task(NamedTuple):
     temperature: float | Tensor
     interpolation: Interpolation
     anchor: bool
+
+
+def _solve_alone(
+    task: _Task, scores: Tensor, targets: Tensor, live: int | None, weight: Tensor | None
+) -> tuple[Tensor, Tensor] | None:
+    """Solve a class alone, loss [], where numba is installed; None for NaN. Targets of 1 are positives."""
+    wanted = scores.requires_grad and torch.is_grad_enabled()
+    gradient = torch.empty(scores.shape, dtype=scores.dtype) if wanted else None
+    solved = _host.recall_alone(
+        scores.detach().numpy(),
+        targets.numpy(),
+        (1.0 - task.quantile, task.interpolation),
+        float(task.temperature),
+        None if weight is None else weight.detach().numpy(),
+        scores.shape[0] if live is None else live,
+        None if gradient is None else gradient.numpy(),
+        anchor=task.anchor,
+    )
+    if solved is None:
+        return None
+    loss, valid = map(torch.from_numpy, solved)
+    return loss if gradient is None else ready_gradient(scores, loss, gradient), valid
 
 
 def _solve_on_host(
@@ -123,10 +150,10 @@ def _solve_on_host(
     if not tau.ndim:
         tau = tau.repeat(plain.shape[1])
     row, column = members
-    place = row if plain.shape[1] == 1 else row * plain.shape[1] + column
     share = None if weight is None else weight.detach().numpy()[row]
     wanted = scores.requires_grad and torch.is_grad_enabled()
     live = plain.shape[0] if live is None else live
+    place = row * plain.shape[1] + column
     solution = _host.recall(
         plain,
         (place, column),
@@ -251,7 +278,10 @@ class RecallAtQuantileLoss(RankingLoss):
         task = _Task(self.quantile, self._scaled_temperature(pool), self.quantile_interpolation, self.anchor)
         solved = None
         if pool.pool_weight is None and pool.scores.device.type == "cpu":
-            solved = _solve_on_host(task, pool.scores, pool.members(), pool.live, weight)
+            if self.num_classes == 1:
+                solved = _solve_alone(task, pool.scores, pool.targets, pool.live, weight)
+            if solved is None:
+                solved = _solve_on_host(task, pool.scores, pool.members(), pool.live, weight)
         if solved is None:
             solved = _solve(task, pool.scores, pool.positive, pool.live, weight, pool.pool_weight)
         return solved

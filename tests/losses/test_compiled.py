@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from imbalance_doctor.losses import PAUCAtBudgetLoss, RecallAtQuantileLoss, _compiled, _host
+from imbalance_doctor.losses.pauc_at_budget import pauc_at_budget
+from imbalance_doctor.losses.recall_at_quantile import recall_at_quantile
 from imbalance_doctor.losses.sigmoid_focal import sigmoid_focal
 from imbalance_doctor.losses.smooth_ap import smooth_ap
 
@@ -115,6 +117,66 @@ def test_threshold_losses_need_no_numba(hide, kind, dtype, classes):
         gradient, wanted_gradient, rtol=1e-4, atol=1e-6 * float(wanted_gradient.abs().max())
     )
     assert abs(float(gradient.sum())) < 1e-5
+
+
+RULES = ["linear", "lower", "higher", "nearest", "midpoint"]
+BUDGETS = [
+    {"surrogate": "trapezoid", "n_knots": 4, "alpha": 0.01, "beta": 0.2},
+    {"surrogate": "trapezoid", "tau_scale": "band", "anchor": False},
+    {"surrogate": "trapezoid", "budget_basis": "population", "pos_numerator": "live"},
+    {"surrogate": "pairwise", "alpha": 0.02, "beta": 0.1, "tau_scale": "none"},
+    {"surrogate": "pairwise", "budget_basis": "population", "beta": 0.7},
+]
+
+
+@pytest.mark.parametrize("form", [{"quantile": 0.01}, {"quantile": 0.3, "anchor": False}, *BUDGETS])
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("live", [3001, 1200])
+def test_a_class_alone_needs_no_numba(hide, form, rule, live):
+    """Weights, rows without gradient, every interpolation; rows that do not fill the last word."""
+    generator = torch.Generator().manual_seed(5)
+    positive = torch.rand(3001, 1, generator=generator) < 0.1
+    scores = torch.randn(3001, 1, generator=generator) + positive
+    weight = torch.rand(3001, generator=generator)
+    loss = recall_at_quantile if "quantile" in form else pauc_at_budget
+
+    def weighed(leaf):
+        value, valid = loss(
+            leaf, positive, temperature=0.3, interpolation=rule, live=live, weight=weight, **form
+        )
+        assert valid.all()
+        return value
+
+    (value, gradient), (wanted, wanted_gradient) = both(hide, weighed, scores)
+    assert torch.allclose(value, wanted, rtol=2e-6)
+    assert not gradient[live:].any()
+    assert torch.allclose(
+        gradient, wanted_gradient, rtol=1e-4, atol=2e-6 * float(wanted_gradient.abs().max())
+    )
+
+
+@pytest.mark.parametrize("strange", [None, 31, 0])
+@pytest.mark.parametrize("classes", [1, 3, 40])
+@pytest.mark.parametrize("quantile", [0.003, 0.5])
+def test_compiled_thresholds_are_exact(hide, strange, classes, quantile):
+    """Ties that leave no room, infinities, samples that mislead; rows that do not fill the last word."""
+    scores = torch.randn(5003, classes, generator=torch.Generator().manual_seed(2)).round()
+    scores[::1000], scores[1::100] = torch.inf, -torch.inf
+    if strange is not None:
+        scores[strange::32] = 9.0
+        scores[::32] -= 20.0 * (strange == 31)
+    positive = torch.rand(scores.shape, generator=torch.Generator().manual_seed(3)) < 0.1
+
+    def hard(leaf):
+        return recall_at_quantile(leaf, positive, quantile=quantile, temperature=1e-6, anchor=False)[0]
+
+    (value, _), (wanted, _) = both(hide, hard, scores)
+    finite = wanted.isfinite()
+    assert torch.equal(value.isfinite(), finite)
+    assert torch.allclose(value[finite], wanted[finite], rtol=1e-6)
+    scores[77, -1] = torch.nan
+    _compiled.kernels.cache_clear()
+    assert recall_at_quantile(scores, positive, quantile=quantile)[0][-1].isnan()
 
 
 @pytest.mark.parametrize("strange", [None, 31, 0])
