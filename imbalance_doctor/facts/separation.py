@@ -78,7 +78,10 @@ class Separation:
         needs=("log.score_std_negative",),
     )
     positives_trained: float | None = described(
-        "positives among the training rows that the scores speak of", unit="rows", needs=("log.positives",)
+        "positives among the training rows that the scores speak of, where their number stays the same, as "
+        "that of a batch does not",
+        unit="rows",
+        needs=("log.positives",),
     )
     positives_validated: float | None = described(
         "positives among the validation rows", unit="rows", needs=("log.positives",)
@@ -128,7 +131,7 @@ class _Side(NamedTuple):
     own_spread: Values | None
     number: Values | None
     counted: bool
-    """Whether the number is of all the rows, not of the batch."""
+    """Whether the number is of all rows, which stays the same, not of the batch at hand."""
 
     @classmethod
     def of(cls, log: TrainingLog, phase: Phase) -> Self | None:
@@ -148,7 +151,10 @@ class _Side(NamedTuple):
 
         below = _curves.beside(negative, positive.order)
         number, batch = beside("positives"), beside("positives_in_batch") if phase == "train" else None
-        counted = number is not None and (batch is None or not np.allclose(number, batch, equal_nan=True))
+        known = np.empty(0) if number is None else _curves.finite(number)
+        counted = (
+            len(known) > 0 and np.ptp(known) == 0 and (batch is None or not np.array_equal(known, batch))
+        )
         number = batch if number is None else number
         return cls(
             positive,

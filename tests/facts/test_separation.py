@@ -90,6 +90,14 @@ def test_positives_per_batch_stand_in_for_a_count_of_training_positives():
     assert found.unfit_errors == pytest.approx(1 / math.sqrt(2**2 / 4 + 2**2 / 25))
 
 
+def test_positives_of_a_batch_are_not_those_of_the_training_rows():
+    rows = side("train", 2.0, count=np.arange(N) % 7)
+    assert separation(**rows, **side("val", 3.0)).positives_trained is None
+    same = side("train", 2.0, count=8)
+    assert separation(**same, **side("val", 3.0)).positives_trained == 8
+    assert separation(**same, **side("val", 3.0), train__positives_in_batch=8).positives_trained is None
+
+
 @pytest.mark.parametrize("phase", ["train", ""])
 def test_prevalence_of_training_over_that_of_validation(phase):
     found = separation(**{f"{phase}__prevalence": 0.1, "val__prevalence": 0.02})
