@@ -68,15 +68,6 @@ class Separation:
         unit="times",
         needs=(*_MEANS, "log.score_std_negative"),
     )
-    positives_spread: float | None = described(
-        "standard deviation of the positives' scores over that of the negatives, on training rows at the end",
-        needs=("log.score_std_positive", "log.score_std_negative"),
-    )
-    negatives_spread: float | None = described(
-        "standard deviation of the negatives on training rows over that on validation rows, at the end",
-        unit="times",
-        needs=("log.score_std_negative",),
-    )
     positives_trained: float | None = described(
         "positives among the training rows that the scores speak of, where their number stays the same, as "
         "that of a batch does not",
@@ -90,17 +81,6 @@ class Separation:
         "prevalence of the training batches over that of the validation rows",
         unit="times",
         needs=("log.prevalence",),
-    )
-    negatives_shift: float | None = described(
-        "mean score of negatives on validation rows minus that on training rows at the end, in deviations",
-        unit="deviations",
-        needs=("log.score_mean_negative", "log.score_std_negative"),
-    )
-    positives_level: float | None = described(
-        "mean logit of the validation positives at the end", unit="logit", needs=_MEANS
-    )
-    negatives_level: float | None = described(
-        "mean logit of the validation negatives at the end", unit="logit", needs=_MEANS
     )
 
     seen: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
@@ -126,7 +106,6 @@ class _Side(NamedTuple):
 
     series: Series
     gap: Values
-    negative: Values
     spread: Values | None
     own_spread: Values | None
     number: Values | None
@@ -149,7 +128,6 @@ class _Side(NamedTuple):
             series = named(name)
             return None if series is None else _curves.beside(series, positive.order)
 
-        below = _curves.beside(negative, positive.order)
         number, batch = beside("positives"), beside("positives_in_batch") if phase == "train" else None
         known = np.empty(0) if number is None else _curves.finite(number)
         counted = (
@@ -158,38 +136,27 @@ class _Side(NamedTuple):
         number = batch if number is None else number
         return cls(
             positive,
-            positive.values - below,
-            below,
+            positive.values - _curves.beside(negative, positive.order),
             beside("score_std_negative"),
             beside("score_std_positive"),
             number,
             counted,
         )
 
-    def end(self, values: Values | None) -> float | None:
-        """Return the median of the last tenth, three values at least."""
-        if values is None or not len(values):
-            return None
-        return _curves.median(values[-max(_SMOOTH, len(values) // 10) :])
-
 
 def _ends(noted: Noted, shown: _Side | None, own: _Side | None) -> None:
     """Note how far apart the classes end up on each side."""
     if shown is not None:
-        level, gap = shown.end(shown.negative), shown.end(shown.gap)
         noted.put(
             (_curves.span(shown.series),),
-            gap=_over(gap, shown.end(shown.spread)),
-            negatives_level=level,
-            positives_level=shown.end(shown.series.values),
-            positives_validated=shown.end(shown.number),
+            gap=_over(_late(shown.gap), _late(shown.spread)),
+            positives_validated=_late(shown.number),
         )
     if own is not None:
         noted.put(
             (_curves.span(own.series),),
-            gap_trained=_over(own.end(own.gap), own.end(own.spread)),
-            positives_spread=_over(own.end(own.own_spread), own.end(own.spread)),
-            positives_trained=own.end(own.number) if own.counted else None,
+            gap_trained=_over(_late(own.gap), _late(own.spread)),
+            positives_trained=_late(own.number) if own.counted else None,
         )
 
 
@@ -228,12 +195,7 @@ def _compare(noted: Noted, shown: _Side, own: _Side) -> None:
     if own.spread is None or shown.spread is None:
         return
     wide, wide_shown = (np.where(s > 0, s, np.nan) for s in (own.spread[place], shown.spread[known]))
-    noted.put(
-        spans,
-        overfit_ratio=_over(_last(ours / wide), _last(theirs / wide_shown)),
-        negatives_spread=_last(wide / wide_shown),
-        negatives_shift=_last((shown.negative[known] - own.negative[place]) / wide),
-    )
+    noted.put(spans, overfit_ratio=_over(_late(ours / wide), _late(theirs / wide_shown)))
     if own.own_spread is None or shown.own_spread is None or own.number is None or shown.number is None:
         return
     with np.errstate(divide="ignore"):  # an error or a gap of 0 leaves a place out
@@ -254,11 +216,10 @@ def _compare(noted: Noted, shown: _Side, own: _Side) -> None:
         unfit_errors=float(middle[top]),
         unfit_ratio=float(np.median(times[top : top + _SMOOTH])),
         unfit_share=float(np.mean(middle >= 2)),  # noqa: PLR2004  two standard errors
-        overfit_errors=-_last(excess),
+        overfit_errors=_late(-excess),
     )
 
 
-def _last(values: Values) -> float:
+def _late(values: Values | None) -> float | None:
     """Return the median of the last tenth, three values at least."""
-    found = _curves.median(values[-max(_SMOOTH, len(values) // 10) :])
-    return float("nan") if found is None else found
+    return None if values is None else _curves.median(values[-max(_SMOOTH, len(values) // 10) :])

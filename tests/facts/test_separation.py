@@ -58,11 +58,7 @@ def test_levels_and_gaps_at_the_end():
     late = statistics.median(rising[-3:])
     assert found.gap_trained == pytest.approx((late + 1) / 2)
     assert found.gap == pytest.approx(2)
-    assert (found.positives_level, found.negatives_level) == (3, 1)
-    assert found.positives_spread == pytest.approx(1.5)
     assert (found.positives_trained, found.positives_validated) == (40, 25)
-    assert found.negatives_spread == pytest.approx(2)
-    assert found.negatives_shift == pytest.approx(1)
     assert found.overfit_ratio == pytest.approx((late + 1) / 2 / 2)
 
 
