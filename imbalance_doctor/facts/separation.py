@@ -74,6 +74,11 @@ class Separation:
         unit="rows",
         needs=("log.positives",),
     )
+    positives_compared: float | None = described(
+        "training positives that each comparison rests on: of all rows, or of three batches",
+        unit="rows",
+        needs=("log.positives",),
+    )
     positives_validated: float | None = described(
         "positives among the validation rows", unit="rows", needs=("log.positives",)
     )
@@ -157,7 +162,13 @@ def _ends(noted: Noted, shown: _Side | None, own: _Side | None) -> None:
             (_curves.span(own.series),),
             gap_trained=_over(_late(own.gap), _late(own.spread)),
             positives_trained=_late(own.number) if own.counted else None,
+            positives_compared=_compared(own),
         )
+
+
+def _compared(own: _Side) -> float | None:
+    number = None if own.number is None else _curves.median(own.number)
+    return number if number is None or own.counted else _SMOOTH * number
 
 
 def _over(value: float | None, by: float | None) -> float | None:

@@ -87,10 +87,11 @@ def test_positives_per_batch_stand_in_for_a_count_of_training_positives():
 
 
 def test_positives_of_a_batch_are_not_those_of_the_training_rows():
-    rows = side("train", 2.0, count=np.arange(N) % 7)
-    assert separation(**rows, **side("val", 3.0)).positives_trained is None
+    found = separation(**side("train", 2.0, count=5 + np.arange(N) % 2), **side("val", 3.0))
+    assert (found.positives_trained, found.positives_compared) == (None, 3 * 5.5)
     same = side("train", 2.0, count=8)
-    assert separation(**same, **side("val", 3.0)).positives_trained == 8
+    found = separation(**same, **side("val", 3.0))
+    assert (found.positives_trained, found.positives_compared) == (8, 8)
     assert separation(**same, **side("val", 3.0), train__positives_in_batch=8).positives_trained is None
 
 
