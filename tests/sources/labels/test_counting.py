@@ -112,8 +112,8 @@ def test_threads_over_a_file_equal_a_plain_twin(array, fortran, width, tmp_path_
     with small_blocks():
         try:
             labels = read_labels([path], ignore_index=-999, kind="sequence")
-        except InputError as refused:
-            assert len(expected) == 1 or "-" in str(refused)  # noqa: PT017  told apart by the values
+        except InputError:  # one class, negative labels, or what looks like row ids
+            assert len(expected) in {1, shaped.size} or any(name.startswith("-") for name in expected)
             return
     assert dict(zip(labels.classes, labels.counts.tolist(), strict=True)) == expected
 
