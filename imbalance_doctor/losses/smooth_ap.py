@@ -185,7 +185,7 @@ class SmoothAPLoss(RankingLoss):
         return smooth_ap(
             pool.scores,
             pool.positive,
-            temperature=self._scaled_temperature(pool),
+            temperature=self._scaled_temperature(pool.scores),
             live=pool.live,
             weight=self._numerator_weight(pool),
             pool_weight=pool.pool_weight,
