@@ -146,9 +146,9 @@ def _in_order(sample: np.ndarray) -> Any:
             start += count[d, b]
             count[d, b] = start - count[d, b]
         for j in range(key.size):
-            b = np.intp((key[j] >> np.uint32(8 * d)) & np.uint32(255))
-            other[count[d, b]] = key[j]
-            count[d, b] += 1
+            digit = np.intp((key[j] >> np.uint32(8 * d)) & np.uint32(255))
+            other[count[d, digit]] = key[j]
+            count[d, digit] += 1
         key, other = other, key
     for j in range(key.size):
         key[j] ^= np.uint32(0x80000000) if key[j] >> np.uint32(31) else np.uint32(0xFFFFFFFF)
@@ -173,6 +173,14 @@ def _cells_of(values: np.ndarray, low: float, per_unit: float, cell: np.ndarray)
 _extremes, _fill_cells = compiled(_least_and_most), compiled(_cells_of)
 
 
+def _partitioned(values: np.ndarray, lower: int, upper: int) -> Any:
+    ordered = np.partition(values, lower)
+    return ordered[lower], ordered[upper:].min() if upper > lower else ordered[lower]
+
+
+_few = compiled(_partitioned, exact=True)
+
+
 def _two(values: np.ndarray, lower: int, upper: int) -> Any:
     """Return the values at two places of the sorted row, equal or neighbours; none is NaN.
 
@@ -184,7 +192,7 @@ def _two(values: np.ndarray, lower: int, upper: int) -> Any:
         _fill_cells(values, low, values.dtype.type(_CELLS) / (high - low), cell)
         for j in range(values.size):
             count[cell[j]] += 1
-        c, below = 0, np.int64(0)
+        c, below = 0, 0
         while below + count[c] <= lower:
             below += count[c]
             c += 1
@@ -193,9 +201,8 @@ def _two(values: np.ndarray, lower: int, upper: int) -> Any:
             for j in range(values.size):
                 some[kept] = values[j]
                 kept += cell[j] == c
-            values, lower, upper = some[:kept], lower - below, upper - below
-    ordered = np.partition(values, lower)
-    return ordered[lower], ordered[upper:].min() if upper > lower else ordered[lower]
+            return _few(some[:kept], lower - below, upper - below)
+    return _few(values, lower, upper)
 
 
 def _share_of(low: float, high: float, share: Any) -> Any:
