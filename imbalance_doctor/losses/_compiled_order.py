@@ -187,9 +187,10 @@ def _two(values: np.ndarray, lower: int, upper: int) -> Any:
     Counting them in cells leaves few to partition, which would mispredict a branch for every other value.
     """
     low, high = _extremes(values)
-    if values.size > _CELLS and 0 < high - low < np.inf:
+    per_unit = values.dtype.type(_CELLS) / (high - low)
+    if values.size > _CELLS and 0 < per_unit < np.inf:
         cell, count = np.empty(values.size, np.int32), np.zeros(_CELLS, np.int32)
-        _fill_cells(values, low, values.dtype.type(_CELLS) / (high - low), cell)
+        _fill_cells(values, low, per_unit, cell)
         for j in range(values.size):
             count[cell[j]] += 1
         c, below = 0, 0

@@ -179,13 +179,15 @@ def test_labels_of_a_class_alone_are_looked_at(kind, place, queue_size):
 
 
 def test_sorting_and_picking_are_exact():
-    """Ties, outliers, infinities, zeros of either sign, both types; lists too short for cells, and longer."""
+    """Ties, outliers, extremes, zeros of either sign, both types; lists too short for cells, and longer."""
     order, generator = _compiled.kernels("order"), np.random.default_rng(7)
     for kind in (np.float32, np.float64):
         for count in (1, 2, 300, 3000):
             normal = generator.standard_normal(count)
             ends = np.append(normal, [-np.inf, 0.0, -0.0, np.inf])
-            for values in (normal, normal.round(), np.append(normal, 1e30), ends, np.full(count, 2.5)):
+            tiny, huge = normal * np.finfo(kind).tiny / 1e5, normal / 10 * np.finfo(kind).max
+            flat = np.full(count, 2.5)
+            for values in (normal, normal.round(), np.append(normal, 1e30), ends, flat, tiny, huge):
                 x = values.astype(kind)
                 ordered = np.sort(x)
                 assert np.array_equal(order.in_order(x), ordered)
