@@ -87,7 +87,9 @@ def _recall(
     count = places_of_ones(targets, place)
     if count < 0:
         return False
-    low, high = statistic(scores, in_order(scores[::each].copy()), lower, upper, np.empty_like(scores))
+    sample = scores[::each].copy()
+    in_order(sample)
+    low, high = statistic(scores, sample, lower, upper, np.empty_like(scores))
     if np.isnan(low):
         return False
     tau, theta = scores.dtype.type(temperature), mix(low, high, scores.dtype.type(between))

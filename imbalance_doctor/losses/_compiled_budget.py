@@ -182,7 +182,8 @@ def _sampled(scores: np.ndarray, targets: np.ndarray, each: int, of_negatives: b
     for k in range(sample.size if of_negatives else 0):
         if targets[k * each] == 1:
             sample[k] = -np.inf
-    return in_order(sample)
+    in_order(sample)
+    return sample
 
 
 _keep_negatives, _sample_of = compiled(_outside), compiled(_sampled)

@@ -128,11 +128,12 @@ def _bracket(sample: np.ndarray, share: float, whole: bool) -> Any:
     return sample[low], sample[high] if high < size else sample.dtype.type(np.inf)
 
 
-def _in_order(sample: np.ndarray) -> Any:
-    """Return a sorted copy, of single precision by digits: no branch depends on the scores."""
+def _in_order(sample: np.ndarray) -> None:
+    """Sort scores, those of single precision by digits: no branch depends on them."""
     if sample.itemsize != 4:  # noqa: PLR2004  bytes
-        return np.sort(sample)
-    key, count = sample.copy().view(np.uint32), np.zeros((4, 256), np.int32)
+        sample.sort()
+        return
+    key, count = sample.view(np.uint32), np.zeros((4, 256), np.int32)
     for j in range(key.size):  # ordered as the scores are: negative ones upside down, below the others
         x = key[j]
         x ^= np.uint32(0xFFFFFFFF) if x >> np.uint32(31) else np.uint32(0x80000000)
@@ -152,7 +153,6 @@ def _in_order(sample: np.ndarray) -> Any:
         key, other = other, key
     for j in range(key.size):
         key[j] ^= np.uint32(0x80000000) if key[j] >> np.uint32(31) else np.uint32(0xFFFFFFFF)
-    return key.view(sample.dtype)
 
 
 in_order = compiled(_in_order, exact=True)
