@@ -323,7 +323,6 @@ class RankingLoss(nn.Module, abc.ABC):
             and not self.queue_size
             and self.ignore_index not in {0, 1}
             and live.logits.device.type == "cpu"
-            and not torch.compiler.is_compiling()
         )
 
     def _score_alone(self, live: Rows) -> Tensor | None:  # noqa: ARG002  for subclasses
