@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imbalance_doctor.losses._compiled_math import compiled, exp
-from imbalance_doctor.losses._compiled_order import mix, statistic, where
+from imbalance_doctor.losses._compiled_order import in_order, mix, places_of_ones, statistic
 from imbalance_doctor.losses._compiled_recall import spread_of
 
 __all__ = ["fill_rise", "recall"]
@@ -46,7 +46,7 @@ fill_rise, _sum_kernel, _fill_pull = compiled(_rise), compiled(_kernel_sum), com
 def _recall(
     scores: np.ndarray,
     targets: np.ndarray,
-    sample: np.ndarray,
+    each: int,
     weight: np.ndarray,
     rank: tuple[int, int, float],
     shape: tuple[int, float, float, float],
@@ -60,9 +60,9 @@ def _recall(
     scores
         [M].
     targets
-        1 marks a positive, [M].
-    sample
-        Some scores or all, sorted.
+        1 marks a positive, 0 the others, [M].
+    each
+        Of so many scores one tells where the others lie.
     weight
         Of each row as a positive, [M], or [0] for 1.
     rank
@@ -79,16 +79,21 @@ def _recall(
     Returns
     -------
     bool
-        False where a score is NaN.
+        False where a score is NaN, or a label neither 0 nor 1.
     """
     (temperature, live, anchored), (lower, upper, between) = settings, rank
     loss, valid, gradient = out
+    place = np.empty(scores.size, np.uint32)
+    count = places_of_ones(targets, place)
+    if count < 0:
+        return False
+    sample = scores[::each].copy()
+    in_order(sample)
     low, high = statistic(scores, sample, lower, upper, np.empty_like(scores))
     if np.isnan(low):
         return False
     tau, theta = scores.dtype.type(temperature), mix(low, high, scores.dtype.type(between))
-    place = np.empty(scores.size, np.int64)
-    place = place[: where(targets, 1, place)]
+    place = place[:count]
     score, above, share = (
         np.empty(place.size, scores.dtype),
         np.empty(place.size, scores.dtype),

@@ -7,11 +7,23 @@ from typing import Any
 import numpy as np
 
 from imbalance_doctor.losses._compiled_alone import fill_rise
-from imbalance_doctor.losses._compiled_math import compiled
+from imbalance_doctor.losses._compiled_math import LANES, compiled
 from imbalance_doctor.losses._compiled_near import near_pairs
-from imbalance_doctor.losses._compiled_order import mix, statistic, where, where_between
+from imbalance_doctor.losses._compiled_order import (
+    bracket,
+    in_order,
+    keep_between,
+    mix,
+    pick,
+    places_of_ones,
+    where_between,
+)
 
 __all__ = ["pauc"]
+
+_TILE = 4096  # scores compared with all bounds while they are in the cache
+_PART = 16  # of so many scores one is expected between the bounds, or fewer
+_FEW = 1024
 
 
 def _places_of(level: float, count: int, rule: int) -> Any:
@@ -33,15 +45,66 @@ def _places_of(level: float, count: int, rule: int) -> Any:
 _rank_of = compiled(_places_of, exact=True)
 
 
+def _copied(scores: np.ndarray, out: np.ndarray) -> Any:
+    """Copy scores; return their sum."""
+    total = scores.dtype.type(0)
+    for j in range(out.size):
+        out[j] = scores[j]
+        total += scores[j]
+    return total
+
+
+def _without(scores: np.ndarray, at: np.ndarray) -> Any:
+    """Return a copy of the scores in which those of some rows are -inf."""
+    left = scores.copy()
+    for k in range(at.size):
+        left[at[k]] = -np.inf
+    return left
+
+
+_copy, _left = compiled(_copied), compiled(_without)
+
+
 def _quantiles(
-    values: np.ndarray, sample: np.ndarray, levels: np.ndarray, rule: int, missing: int, out: np.ndarray
-) -> None:
-    """Find quantiles of the values but for the lowest, which are missing."""
-    kept = np.empty_like(values)
-    for k in range(levels.size):
-        lower, upper, share = _rank_of(levels[k], values.size - missing, rule)
-        low, high = statistic(values, sample, lower + missing, upper + missing, kept)
-        out[k] = mix(low, high, values.dtype.type(share))
+    scores: np.ndarray, gone: np.ndarray, sample: np.ndarray, levels: np.ndarray, rule: int, out: np.ndarray
+) -> bool:
+    """Find quantiles of the scores but for those of some rows; False where a score is not finite.
+
+    The sample, sorted, tells between which bounds they lie. All scores are compared with all bounds in one
+    pass; where the bounds erred, or many scores lie between them, a quantile takes a pass of its own.
+    """
+    size, count = scores.size, levels.size
+    place, share = np.empty((count, 2), np.int64), np.empty(count)
+    lows, highs = np.empty((count, LANES), scores.dtype), np.empty((count, LANES), scores.dtype)
+    for k in range(count):
+        lower, upper, share[k] = _rank_of(levels[k], size - gone.size, rule)
+        place[k, 0], place[k, 1] = lower + gone.size, upper + gone.size
+        lows[k], highs[k] = bracket(sample, place[k, 0] / size, sample.size == size)
+    room = size // _PART + _FEW
+    kept, found = np.empty((count, room + _TILE), scores.dtype), np.zeros(count, np.int64)
+    below = np.zeros(count, np.int64)
+    tile, total, passed = np.empty(_TILE, scores.dtype), 0.0, 0
+    for start in range(0, size, _TILE):
+        some = tile[: min(_TILE, size - start)]
+        total += _copy(scores[start:], some)
+        while passed < gone.size and gone[passed] < start + some.size:
+            some[gone[passed] - start] = -np.inf
+            passed += 1
+        for k in range(count):
+            if found[k] <= room:
+                less, more = keep_between(some, lows[k], highs[k], kept[k][found[k] :])
+                below[k] += less
+                found[k] += more
+    if not np.isfinite(total):
+        return False
+    for k in range(count):
+        lower, upper = place[k, 0], place[k, 1]
+        if below[k] <= lower and upper < below[k] + found[k] and found[k] <= room:
+            low, high = pick(kept[k][: found[k]], lower - below[k], upper - below[k])
+        else:
+            low, high = pick(_left(scores, gone), lower, upper)
+        out[k] = mix(low, high, scores.dtype.type(share[k]))
+    return True
 
 
 _fill_quantiles = compiled(_quantiles, exact=True)
@@ -103,21 +166,33 @@ def _entries(at: np.ndarray, there: np.ndarray, live: int, values: tuple[np.ndar
 _fill_positives, _entries_of = compiled(_gather), compiled(_entries)
 
 
-def _without(scores: np.ndarray, at: np.ndarray) -> Any:
-    """Return a copy of the scores in which those of some rows are -inf."""
-    left = scores.copy()
-    for k in range(at.size):
-        left[at[k]] = -np.inf
-    return left
+def _outside(targets: np.ndarray, there: np.ndarray) -> int:
+    """Keep the places of rows that are not positive; return how many there are."""
+    count = 0
+    for k in range(there.size):
+        if targets[there[k]] != 1:
+            there[count] = there[k]
+            count += 1
+    return count
 
 
-_left = compiled(_without)
+def _sampled(scores: np.ndarray, targets: np.ndarray, each: int, of_negatives: bool) -> Any:
+    """Return one of so many scores, sorted, those that are left out being -inf."""
+    sample = scores[::each].copy()
+    for k in range(sample.size if of_negatives else 0):
+        if targets[k * each] == 1:
+            sample[k] = -np.inf
+    in_order(sample)
+    return sample
+
+
+_keep_negatives, _sample_of = compiled(_outside), compiled(_sampled)
 
 
 def _pauc(
     scores: np.ndarray,
     targets: np.ndarray,
-    sample: np.ndarray,
+    each: int,
     weight: np.ndarray,
     levels: np.ndarray,
     width: tuple[int, int, float, float],
@@ -131,9 +206,9 @@ def _pauc(
     scores
         [M].
     targets
-        1 marks a positive, [M].
-    sample
-        Some of the reference scores, sorted, those that are left out being -inf.
+        1 marks a positive, 0 the others, [M].
+    each
+        Of so many scores one tells where the others lie.
     weight
         Of each row as a positive, [M], or [0] for 1.
     levels
@@ -156,14 +231,14 @@ def _pauc(
     of_negatives, open_above, value_of_pairs, slope_of_pairs, only_live = flags
     nothing = False, 0.0, np.empty(0, np.int64), np.empty(0, scores.dtype)
     at = np.empty(scores.size, np.uint32)  # half the memory of the places that torch needs
-    count = where(targets, 1, at)
-    at = at[:count]
-    missing = count if of_negatives else 0
-    if count == scores.size or not np.isfinite(scores.sum()):
+    count = places_of_ones(targets, at)
+    if not 0 < count < scores.size:
         return nothing
-    negatives = _left(scores, at)
+    at = at[:count]
     found = np.empty(levels.size, scores.dtype)
-    _fill_quantiles(negatives if of_negatives else scores, sample, levels, rule, missing, found)
+    sample = _sample_of(scores, targets, each, of_negatives)
+    if not _fill_quantiles(scores, at if of_negatives else at[:0], sample, levels, rule, found):
+        return nothing
     spread = _spread(found, scale, least)
     knots, tau = found[:-2] if scale else found, temperature * spread
     if only_live:
@@ -177,8 +252,9 @@ def _pauc(
     there, pull = np.empty(0, np.uint32), np.empty(0)
     if value_of_pairs or (wanted and slope_of_pairs):
         there = np.empty(scores.size, np.uint32)
-        there = there[: where_between(negatives, knots[-1], np.inf if open_above else knots[0], there)]
-        y, mean, pull = negatives[there], np.empty(at.size), np.empty(there.size)
+        there = there[: where_between(scores, knots[-1], np.inf if open_above else knots[0], there)]
+        there = there[: _keep_negatives(targets, there)]
+        y, mean, pull = scores[there], np.empty(at.size), np.empty(there.size)
         if not there.size or not near_pairs(x, y, share, tau, size, (mean, slope, pull)):
             return nothing
         slope /= there.size

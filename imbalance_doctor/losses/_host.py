@@ -52,12 +52,13 @@ _COLUMNS = 16  # classes turned at once: their scores of a row share a line of t
 _TILE = 512  # rows copied at once: the tile stays in the cache while it is turned
 _FEW = 1024  # scores sorted as they are
 _EACH = 32  # of more scores one in so many tells where the others lie
+_ENOUGH = 1024  # or so many of them
 _PART = 16  # of so many scores one is expected between two of the sample, or fewer
 _SURE = 2.0  # standard deviations of a sampled rank
 _KAPPA = 12  # nodes per temperature
 _REACH = 20  # temperatures beyond which a sigmoid is 0 or 1 in single precision
 _NEAR_NODES = 1_000_000
-_QUARTILES = (0.75, 0.25)
+_SCALES = ("none", "iqr", "band")
 # Share of a point in each of the four nodes around it, by powers of its distance from the second.
 _CUBIC = np.array([[0, -2, 3, -1], [6, -3, -6, 3], [0, 6, 3, -3], [0, -1, 0, 1]]) / 6
 
@@ -132,6 +133,11 @@ def _order_statistics(values: np.ndarray, places: Sequence[int]) -> dict[int, fl
         kept.partition([place - below for place in members])
         found |= {place: kept[place - below] for place in members}
     return found
+
+
+def _every(rows: int) -> int:
+    """Of how many scores one tells where the others lie."""
+    return max(_EACH, rows // _ENOUGH) if rows > _FEW else 1
 
 
 def quantiles(
@@ -265,7 +271,7 @@ def recall_alone(
     scores
         [M, 1], M at least 1.
     targets
-        1 marks a positive, [M].
+        1 marks a positive, 0 the others, [M].
     rank
         1 - q, and the interpolation between order statistics.
     tau
@@ -282,7 +288,8 @@ def recall_alone(
     Returns
     -------
     tuple or None
-        Loss, [], and validity, [1]. None where a score is NaN, and without numba.
+        Loss, [], and validity, [1]. None where a score is NaN or a label is neither 0 nor 1, and without
+        numba.
     """
     compiled = kernels("alone")
     if compiled is None:
@@ -293,7 +300,7 @@ def recall_alone(
     known = compiled.recall(
         scores,
         np.ascontiguousarray(targets),
-        np.sort(scores[:: _EACH if rows > _FEW else 1]),
+        _every(rows),
         nothing if weight is None else weight,
         _ends(rank[:1], rows, rank[1], 0)[0],
         (1 + rows // SAMPLE, SPREAD, TAIL, NO_PULL),
@@ -356,9 +363,9 @@ def pauc_alone(
     scores
         float32 [M, 1], M at least 1.
     targets
-        1 marks a positive, [M].
+        1 marks a positive, 0 the others, [M].
     levels
-        Of the knots, from 1 - alpha down to 1 - beta.
+        Of the knots, from 1 - alpha down to 1 - beta, and of the quartiles where the scale needs them.
     weight
         Of each row as a positive, [M], or None.
     width
@@ -375,24 +382,19 @@ def pauc_alone(
     -------
     tuple or None
         The loss; rows with gradient and the gradient there, [E] each. None without numba, and for what the
-        other forms have to look at: no loss, NaN, infinities, many temperatures.
+        other forms have to look at: no loss, NaN, infinities, other labels, many temperatures.
     """
     compiled = kernels("budget")
     if compiled is None:
         return None
     scores, targets = np.ascontiguousarray(scores[:, 0]), np.ascontiguousarray(targets)
-    each, scale = (_EACH if scores.size > _FEW else 1), ("none", "iqr", "band").index(width[1])
-    sample = scores[::each].copy()
-    if flags[0]:
-        sample[targets[::each] == 1] = -np.inf
-    sample.sort()
     done, *rest = compiled.pauc(
         scores,
         targets,
-        sample,
+        _every(scores.size),
         np.empty(0, scores.dtype) if weight is None else weight,
-        np.concatenate([levels, _QUARTILES]) if scale else levels,
-        (RULES.index(width[0]), scale, *width[2:]),
+        levels,
+        (RULES.index(width[0]), _SCALES.index(width[1]), *width[2:]),
         flags,
         (live, wanted, (_KAPPA, _REACH, _NEAR_NODES)),
     )

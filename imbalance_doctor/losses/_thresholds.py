@@ -28,6 +28,7 @@ __all__ = [
     "fate_of",
     "known_gradient",
     "ready_gradient",
+    "sparse_gradient",
 ]
 
 _ONCE = "this loss has no second derivatives: its gradient is computed with its value"
@@ -289,11 +290,8 @@ def _gradient_on_host(force: np.ndarray, held: list[np.ndarray], size: tuple[int
     (place, column, value, *anchor), (rows, live), classes = held, size, force.size
     force = np.ascontiguousarray(force)  # of a sum it is a single number spread out
     if not anchor:
-        out, compiled = np.zeros((rows, classes), value.dtype), kernels("order")
-        if compiled is None or classes > 1:
-            out.ravel()[place] = value * (force if classes == 1 else force[column])
-        else:
-            compiled.put(value, place, force[0], out.ravel())
+        out = np.zeros((rows, classes), value.dtype)
+        out.ravel()[place] = value * (force if classes == 1 else force[column])
         return out
     scores, *at = anchor
     out = np.empty((rows, classes), scores.dtype)
@@ -315,6 +313,33 @@ class _ReadyGradient(torch.autograd.Function):
             raise RuntimeError(_ONCE)
         (gradient,) = ctx.saved_tensors
         return torch.from_numpy(gradient.numpy() * upstream[0].item()), None
+
+
+class _SparseGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, known: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        loss, place, value = known
+        ctx.save_for_backward(place, value)
+        ctx.shape = scores.shape
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
+        if torch.is_grad_enabled():
+            raise RuntimeError(_ONCE)
+        place, value = ctx.saved_tensors
+        out = np.zeros(ctx.shape, np.float32)
+        kernels("order").put(value.numpy(), place.numpy(), upstream[0].item(), out)
+        return torch.from_numpy(out), None
+
+
+def sparse_gradient(scores: Tensor, loss: Tensor, place: Tensor, value: Tensor) -> Tensor:
+    """Attach to the loss of a class alone, [], its gradient by some float32 scores of [M, 1], on the CPU.
+
+    It is the compiled form's.
+    """
+    result: Tensor = _SparseGradient.apply(scores, (loss, place, value))  # type: ignore[no-untyped-call]
+    return result
 
 
 def ready_gradient(scores: Tensor, loss: Tensor, gradient: Tensor) -> Tensor:

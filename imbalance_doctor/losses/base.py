@@ -296,24 +296,45 @@ class RankingLoss(nn.Module, abc.ABC):
             For shapes that do not fit, soft targets, labels outside the classes, or weights that are negative
             or not finite.
         """
-        out, per_class, valid = self._step(logits, targets, iid_mask, sample_weight)
+        live, seed = self._rows(logits, targets, iid_mask, sample_weight)
+        if not return_per_class and self.num_classes == 1 and self._alone_will_do(live):
+            loss = self._score_alone(live)
+            if loss is not None:
+                return loss.view(1) if self.reduction == "none" else loss
+        out, per_class, valid = self._ranked(live, seed)
         return (out, per_class, valid) if return_per_class else out
 
-    def _step(
+    def _rows(
         self, logits: Tensor, targets: Tensor, iid_mask: Tensor | None, sample_weight: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Rows, int | None]:
+        """Return the rows of this step, of all processes, and the seed that they share."""
         seed = shared_seed(logits)
         batch = self._checked(logits, targets, iid_mask, sample_weight)
         if should_gather(self.gather_distributed, logits):
             batch = gather_batch(batch)
             seed = shared_seed(batch.logits)
-        full = self._check_labels(batch.targets)
-        live = Rows(batch.logits, batch.targets, batch.iid, batch.weight)
-        device = logits.device.type
-        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
-            return self._ranked(live, seed, full=full)
+        return Rows(*batch), seed
 
-    def _ranked(self, live: Rows, seed: int | None, *, full: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def _alone_will_do(self, live: Rows) -> bool:
+        """Tell whether the rows of this step are the pool of a class alone, if its labels are 0 and 1."""
+        rows = live.targets.shape[0]
+        return (
+            0 < rows <= (self.max_pool_size or rows)
+            and not self.queue_size
+            and self.ignore_index not in {0, 1}
+            and live.logits.device.type == "cpu"
+        )
+
+    def _score_alone(self, live: Rows) -> Tensor | None:  # noqa: ARG002  for subclasses
+        """Return the loss of a class alone, [], after a look at its labels; None where more is to be said."""
+        return None
+
+    def _ranked(self, live: Rows, seed: int | None) -> tuple[Tensor, Tensor, Tensor]:
+        device = live.logits.device.type
+        with torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+            return self._pooled(live, seed, full=self._check_labels(live.targets))
+
+    def _pooled(self, live: Rows, seed: int | None, *, full: bool) -> tuple[Tensor, Tensor, Tensor]:
         pool = self._pool(live, seed, full=full)
         if pool.scores.shape[0]:
             loss, valid = self._score(pool)
@@ -341,7 +362,7 @@ class RankingLoss(nn.Module, abc.ABC):
             if row is not None and row.shape != logits.shape[:1]:
                 msg = f"{name}: expected shape [{logits.shape[0]}] as the logits, but got {list(row.shape)}"
                 raise ValueError(msg)
-        if targets.is_floating_point():
+        if targets.dtype != torch.int64 and targets.is_floating_point():
             soft = targets[targets != targets.round()]
             if soft.numel():
                 msg = (
@@ -355,7 +376,7 @@ class RankingLoss(nn.Module, abc.ABC):
             logits = logits.float()
         return Batch(
             logits,
-            targets.detach().long(),
+            targets.long(),
             None if iid_mask is None else iid_mask.detach().bool(),
             None if sample_weight is None else sample_weight.to(logits.dtype),
         )
@@ -460,9 +481,9 @@ class RankingLoss(nn.Module, abc.ABC):
         The loss of a class alone may also be [].
         """
 
-    def _scaled_temperature(self, pool: Pool) -> float | Tensor:
+    def _scaled_temperature(self, scores: Tensor) -> float | Tensor:
         """Return the temperature in score units, one for all classes or one for each, [C]."""
-        scale = score_scale(pool.scores, self.tau_scale)
+        scale = score_scale(scores, self.tau_scale)
         return self.temperature if scale is None else self.temperature * scale
 
     def _numerator_weight(self, pool: Pool) -> Tensor | None:

@@ -44,9 +44,11 @@ from imbalance_doctor.losses._thresholds import (
     entries,
     fate_of,
     known_gradient,
+    sparse_gradient,
 )
 from imbalance_doctor.losses.base import Numerator, Pool, RankingLoss, Reduction, one_of
 from imbalance_doctor.losses.pool import Cap
+from imbalance_doctor.losses.queue import Rows
 
 __all__ = ["PAUCAtBudgetLoss", "pauc_at_budget"]
 
@@ -55,6 +57,7 @@ Basis = Literal["fpr", "population"]
 Scale = Literal["iqr", "band", "std", "none"]
 
 _NO_SPREAD = 1e-12
+_QUARTILES = (0.75, 0.25)
 _ALONE = 250_000  # pairs of a class from which it is summed alone, on a grid where that is faster
 _BLOCK = 1 << 18
 _REACH = 45.0  # temperatures beyond which a sigmoid is 0 or 1 in double precision
@@ -169,7 +172,7 @@ def pauc_at_budget(  # noqa: PLR0913  as many facts as the class has options
     if scores.shape == (scores.shape[0], 1) and scores.shape[0] and iid is None and pool_weight is None:
         alone = _solve_alone(task, scores, positive[:, 0].long(), live, weight)
         if alone is not None:
-            return alone[0].view(1), alone[1]
+            return alone.view(1), torch.ones(1, dtype=torch.bool)
     loss, valid, _ = _solve(task, scores, positive, iid, live, weight, pool_weight, details=False)
     return loss, valid
 
@@ -186,16 +189,17 @@ class _Task(NamedTuple):
     interpolation: Interpolation
     anchor: bool
 
-    def levels(self) -> Tensor:
-        """Quantile levels of the knots, from 1 - alpha down to 1 - beta; float64."""
-        return _levels(self.alpha, self.beta, self.n_knots if self.surrogate == "trapezoid" else 2)
+    def levels(self) -> np.ndarray:
+        """Quantile levels of the knots, from 1 - alpha down to 1 - beta, and of what sets the scale."""
+        knots = self.n_knots if self.surrogate == "trapezoid" else 2
+        return _levels(self.alpha, self.beta, knots, relative=self.tau_scale in {"iqr", "band"})
 
 
 @lru_cache(maxsize=64)
-def _levels(alpha: float, beta: float, count: int) -> Tensor:
-    levels = 1.0 - torch.linspace(alpha, beta, count, dtype=torch.float64)
+def _levels(alpha: float, beta: float, count: int, *, relative: bool) -> np.ndarray:
+    levels = 1.0 - torch.linspace(alpha, beta, count, dtype=torch.float64).numpy()
     levels[0], levels[-1] = 1.0 - alpha, 1.0 - beta
-    return levels
+    return np.concatenate([levels, _QUARTILES]) if relative else levels
 
 
 def _solve(
@@ -257,8 +261,8 @@ def _solve(
 
 def _solve_alone(
     task: _Task, scores: Tensor, targets: Tensor, live: int | None, weight: Tensor | None
-) -> tuple[Tensor, Tensor] | None:
-    """Solve a class alone, loss [], in one compiled call, positives being 1; None for the other forms."""
+) -> Tensor | None:
+    """Return the loss of a class alone, [], from one compiled call; None for the other forms, or no loss."""
     if scores.dtype != torch.float32 or scores.device.type != "cpu" or task.tau_scale == "std":
         return None
     wanted = scores.requires_grad and torch.is_grad_enabled()
@@ -266,7 +270,7 @@ def _solve_alone(
     solved = _host.pauc_alone(
         scores.detach().numpy(),
         targets.numpy(),
-        task.levels().numpy(),
+        task.levels(),
         None if weight is None else weight.detach().numpy(),
         (task.interpolation, task.tau_scale, _NO_SPREAD, task.temperature),
         (
@@ -281,12 +285,8 @@ def _solve_alone(
     )
     if solved is None:
         return None
-    loss, valid = torch.tensor(solved[0], dtype=scores.dtype), torch.ones(1, dtype=torch.bool)
-    if wanted:
-        place = torch.from_numpy(solved[1])
-        slopes = Slopes(place, place, torch.from_numpy(solved[2]))  # of a class alone nothing asks which
-        loss = known_gradient(scores, loss, scores.shape[0], slopes)
-    return loss, valid
+    loss = torch.from_numpy(np.array(solved[0], np.float32))
+    return sparse_gradient(scores, loss, *map(torch.from_numpy, solved[1:])) if wanted else loss
 
 
 def _one_class(
@@ -342,8 +342,7 @@ def _host_thresholds(
     if task.budget_basis == "population":
         missing = 0
     relative = task.tau_scale in {"iqr", "band"}
-    levels = [*task.levels().tolist(), *([0.75, 0.25] if relative else [])]
-    found = _host.quantiles(reference, levels, task.interpolation, missing)
+    found = _host.quantiles(reference, task.levels().tolist(), task.interpolation, missing)
     knots, scale = (found[:-2] if relative else found), 1.0
     if relative:
         band, iqr = knots[0] - knots[-1], found[-2] - found[-1]
@@ -411,13 +410,11 @@ def _reference(
 
 def _thresholds(task: _Task, reference: _Reference) -> _Thresholds:
     without = reference.positives if task.budget_basis == "fpr" else None
-    levels = task.levels()
-    relative = task.tau_scale in {"iqr", "band"}
-    if relative:
-        levels = torch.cat([levels, levels.new_tensor([0.75, 0.25])])
+    levels = task.levels().tolist()
     found = column_quantiles(
         reference.scores, levels, task.interpolation, without=without, weight=reference.weight
     )
+    relative = task.tau_scale in {"iqr", "band"}
     knots = found[:-2] if relative else found
     if relative:
         band, iqr = knots[0] - knots[-1], found[-2] - found[-1]
@@ -707,11 +704,11 @@ class PAUCAtBudgetLoss(RankingLoss):
             diagnostics)``.
         """
         self._wants_details, self._found = return_diagnostics, None
-        out, per_class, valid = self._step(logits, targets, iid_mask, sample_weight)
+        if not return_diagnostics:
+            return super().forward(logits, targets, iid_mask, return_per_class, sample_weight=sample_weight)
+        out, per_class, valid = self._ranked(*self._rows(logits, targets, iid_mask, sample_weight))
         result = (out, per_class, valid) if return_per_class else (out,)
-        if return_diagnostics:
-            return (*result, self._diagnostics(per_class.detach(), targets.reshape(-1)))
-        return result if return_per_class else out
+        return (*result, self._diagnostics(per_class.detach(), targets.reshape(-1)))
 
     def _diagnostics(self, per_class: Tensor, targets: Tensor) -> dict[str, Tensor]:
         classes = torch.arange(self.num_classes, device=targets.device) + (self.num_classes == 1)
@@ -727,8 +724,8 @@ class PAUCAtBudgetLoss(RankingLoss):
             "grad_pos_count": own,
         }
 
-    def _score(self, pool: Pool) -> tuple[Tensor, Tensor]:
-        task = _Task(
+    def _task(self) -> _Task:
+        return _Task(
             self.alpha,
             self.beta,
             self.surrogate,
@@ -740,6 +737,14 @@ class PAUCAtBudgetLoss(RankingLoss):
             self.quantile_interpolation,
             self.anchor,
         )
+
+    def _score_alone(self, live: Rows) -> Tensor | None:
+        if live.iid is not None:
+            return None
+        return _solve_alone(self._task(), live.logits, live.targets, None, live.weight)
+
+    def _score(self, pool: Pool) -> tuple[Tensor, Tensor]:
+        task = self._task()
         if (
             self.num_classes == 1
             and pool.iid is None
@@ -748,7 +753,7 @@ class PAUCAtBudgetLoss(RankingLoss):
         ):
             alone = _solve_alone(task, pool.scores, pool.targets, pool.live, pool.weight)
             if alone is not None:
-                return alone
+                return alone, torch.ones(1, dtype=torch.bool)
         loss, valid, self._found = _solve(
             task,
             pool.scores,

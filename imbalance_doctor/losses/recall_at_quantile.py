@@ -42,6 +42,7 @@ from imbalance_doctor.losses._thresholds import (
 )
 from imbalance_doctor.losses.base import Numerator, Pool, RankingLoss, Reduction, TauScale, one_of
 from imbalance_doctor.losses.pool import Cap
+from imbalance_doctor.losses.queue import Rows
 
 __all__ = ["RecallAtQuantileLoss", "recall_at_quantile"]
 
@@ -102,7 +103,7 @@ def recall_at_quantile(  # noqa: PLR0913  as many facts as the class has options
     if scores.shape[1] == 1:
         alone = _solve_alone(task, scores, positive[:, 0].long(), live, weight)
         if alone is not None:
-            return alone[0].view(1), alone[1]
+            return alone[0].view(1), torch.from_numpy(alone[1])
     column, row = np.nonzero(positive.numpy().T)
     solved = _solve_on_host(task, scores, (row, column), live, weight)
     return _solve(task, scores, positive, live, weight, None) if solved is None else solved
@@ -117,24 +118,25 @@ class _Task(NamedTuple):
 
 def _solve_alone(
     task: _Task, scores: Tensor, targets: Tensor, live: int | None, weight: Tensor | None
-) -> tuple[Tensor, Tensor] | None:
-    """Solve a class alone, loss [], where numba is installed; None for NaN. Targets of 1 are positives."""
+) -> tuple[Tensor, np.ndarray] | None:
+    """Solve a class alone, loss [] and validity [1], where numba is installed; None for odd inputs."""
     wanted = scores.requires_grad and torch.is_grad_enabled()
-    gradient = torch.empty(scores.shape, dtype=scores.dtype) if wanted else None
+    plain = scores.detach().numpy()
+    gradient = np.empty(plain.shape, plain.dtype) if wanted else None
     solved = _host.recall_alone(
-        scores.detach().numpy(),
+        plain,
         targets.numpy(),
         (1.0 - task.quantile, task.interpolation),
         float(task.temperature),
         None if weight is None else weight.detach().numpy(),
-        scores.shape[0] if live is None else live,
-        None if gradient is None else gradient.numpy(),
+        len(plain) if live is None else live,
+        gradient,
         anchor=task.anchor,
     )
     if solved is None:
         return None
-    loss, valid = map(torch.from_numpy, solved)
-    return loss if gradient is None else ready_gradient(scores, loss, gradient), valid
+    loss, valid = torch.from_numpy(solved[0]), solved[1]
+    return loss if gradient is None else ready_gradient(scores, loss, torch.from_numpy(gradient)), valid
 
 
 def _solve_on_host(
@@ -273,13 +275,22 @@ class RecallAtQuantileLoss(RankingLoss):
         self.quantile_interpolation: Interpolation = quantile_interpolation
         self.anchor = anchor
 
+    def _task(self, scores: Tensor) -> _Task:
+        temperature = self._scaled_temperature(scores)
+        return _Task(self.quantile, temperature, self.quantile_interpolation, self.anchor)
+
+    def _score_alone(self, live: Rows) -> Tensor | None:
+        solved = _solve_alone(self._task(live.logits), live.logits, live.targets, None, live.weight)
+        return solved[0] if solved is not None and solved[1][0] else None
+
     def _score(self, pool: Pool) -> tuple[Tensor, Tensor]:
         weight = self._numerator_weight(pool)
-        task = _Task(self.quantile, self._scaled_temperature(pool), self.quantile_interpolation, self.anchor)
+        task = self._task(pool.scores)
         solved = None
         if pool.pool_weight is None and pool.scores.device.type == "cpu":
             if self.num_classes == 1:
-                solved = _solve_alone(task, pool.scores, pool.targets, pool.live, weight)
+                alone = _solve_alone(task, pool.scores, pool.targets, pool.live, weight)
+                solved = None if alone is None else (alone[0], torch.from_numpy(alone[1]))
             if solved is None:
                 solved = _solve_on_host(task, pool.scores, pool.members(), pool.live, weight)
         if solved is None:

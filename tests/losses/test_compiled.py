@@ -155,6 +155,49 @@ def test_a_class_alone_needs_no_numba(hide, form, rule, live):
     )
 
 
+@pytest.mark.parametrize("kind", [RecallAtQuantileLoss, PAUCAtBudgetLoss])
+@pytest.mark.parametrize("place", [0, 1500, 3000])
+@pytest.mark.parametrize("queue_size", [0, 100])
+def test_labels_of_a_class_alone_are_looked_at(kind, place, queue_size):
+    """Odd ones are refused wherever they stand, ignored rows left out, and the step after is sound."""
+    generator = torch.Generator().manual_seed(6)
+    labels = (torch.rand(3001, generator=generator) < 0.1).long()
+    scores = torch.randn(3001, 1, generator=generator) + labels[:, None]
+    loss = kind(1, queue_size=queue_size, temperature=0.3).eval()
+    wanted = loss(scores, labels)
+    for odd in (2, -1, 2**40, -(2**63), -100):
+        wrong = labels.clone()
+        wrong[place] = odd
+        if odd == -100:
+            known = torch.arange(3001) != place
+            assert loss(scores, wrong) == loss(scores[known], labels[known])
+            wrong[-place - 1 if place != 1500 else 7] = 3
+            odd = 3  # noqa: PLW2901  beside an ignored row
+        with pytest.raises(ValueError, match=f"but got {odd}"):
+            loss(scores, wrong)
+        assert loss(scores, labels) == wanted
+
+
+def test_sorting_and_picking_are_exact():
+    """Ties, outliers, extremes, zeros of either sign, both types; lists too short for cells, and longer."""
+    order, generator = _compiled.kernels("order"), np.random.default_rng(7)
+    for kind in (np.float32, np.float64):
+        for count in (1, 2, 300, 3000):
+            normal = generator.standard_normal(count)
+            ends = np.append(normal, [-np.inf, 0.0, -0.0, np.inf])
+            tiny, huge = normal * np.finfo(kind).tiny / 1e5, normal / 10 * np.finfo(kind).max
+            flat = np.full(count, 2.5)
+            for values in (normal, normal.round(), np.append(normal, 1e30), ends, flat, tiny, huge):
+                x = values.astype(kind)
+                ordered = np.sort(x)
+                sample = x.copy()
+                order.in_order(sample)
+                assert np.array_equal(sample, ordered)
+                for lower in {0, x.size // 3, x.size - 1}:
+                    for upper in (lower, min(lower + 1, x.size - 1)):
+                        assert order.pick(x, lower, upper) == (ordered[lower], ordered[upper])
+
+
 @pytest.mark.parametrize("strange", [None, 31, 0])
 @pytest.mark.parametrize("classes", [1, 3, 40])
 @pytest.mark.parametrize("quantile", [0.003, 0.5])
