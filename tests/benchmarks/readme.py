@@ -20,7 +20,9 @@ HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
 BLOCK = re.compile(r"(<!-- benchmarks -->\n).*?(<!-- end of benchmarks -->)", re.DOTALL)
 TABLES = {
-    "Smooth-AP (from 1e8 pairs on each step starts from a heap without what others freed)": "bench_smooth_ap.py",
+    "Smooth-AP (from 1e8 pairs on each step starts from a heap without the other's garbage)": (
+        "bench_smooth_ap.py"
+    ),
     "Threshold losses": "bench_quantile_losses.py",
     "Focal losses": "bench_focal.py",
 }
