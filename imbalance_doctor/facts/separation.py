@@ -111,8 +111,8 @@ class _Side(NamedTuple):
 
     series: Series
     gap: Values
-    spread: Values | None
-    own_spread: Values | None
+    negatives_std: Values | None
+    positives_std: Values | None
     number: Values | None
     counted: bool
     """Whether the number is of all rows, which stays the same, not of the batch at hand."""
@@ -154,13 +154,13 @@ def _ends(noted: Noted, shown: _Side | None, own: _Side | None) -> None:
     if shown is not None:
         noted.put(
             (_curves.span(shown.series),),
-            gap=_over(_late(shown.gap), _late(shown.spread)),
+            gap=ratio(_late(shown.gap), _late(shown.negatives_std)),
             positives_validated=_late(shown.number),
         )
     if own is not None:
         noted.put(
             (_curves.span(own.series),),
-            gap_trained=_over(_late(own.gap), _late(own.spread)),
+            gap_trained=ratio(_late(own.gap), _late(own.negatives_std)),
             positives_trained=_late(own.number) if own.counted else None,
             positives_compared=_compared(own),
         )
@@ -171,17 +171,13 @@ def _compared(own: _Side) -> float | None:
     return number if number is None or own.counted else _SMOOTH * number
 
 
-def _over(value: float | None, by: float | None) -> float | None:
-    return None if value is None or by is None else ratio(value, by)
-
-
 def _prevalence(noted: Noted, log: TrainingLog) -> None:
     trained = log.get("prevalence", "train") or log.get("prevalence", "")
     shown = log.get("prevalence", "val")
     if trained is not None and shown is not None:
         noted.put(
             (_curves.span(trained), _curves.span(shown)),
-            prevalence_ratio=_over(_mean(trained.values), _mean(shown.values)),
+            prevalence_ratio=ratio(_mean(trained.values), _mean(shown.values)),
         )
 
 
@@ -203,16 +199,18 @@ def _compare(noted: Noted, shown: _Side, own: _Side) -> None:
         return
     place = place[known]
     ours, theirs = own.gap[place], shown.gap[known]
-    if own.spread is None or shown.spread is None:
+    if own.negatives_std is None or shown.negatives_std is None:
         return
-    wide, wide_shown = (np.where(s > 0, s, np.nan) for s in (own.spread[place], shown.spread[known]))
-    noted.put(spans, overfit_ratio=_over(_late(ours / wide), _late(theirs / wide_shown)))
-    if own.own_spread is None or shown.own_spread is None or own.number is None or shown.number is None:
+    wide, wide_shown = (
+        np.where(s > 0, s, np.nan) for s in (own.negatives_std[place], shown.negatives_std[known])
+    )
+    noted.put(spans, overfit_ratio=ratio(_late(ours / wide), _late(theirs / wide_shown)))
+    if own.positives_std is None or shown.positives_std is None or own.number is None or shown.number is None:
         return
     with np.errstate(divide="ignore"):  # an error or a gap of 0 leaves a place out
         error = np.sqrt(
-            own.own_spread[place] ** 2 / own.number[place]
-            + shown.own_spread[known] ** 2 / shown.number[known]
+            own.positives_std[place] ** 2 / own.number[place]
+            + shown.positives_std[known] ** 2 / shown.number[known]
         )
         excess = (theirs - ours) / error
         times = (theirs / wide_shown) / (ours / wide)

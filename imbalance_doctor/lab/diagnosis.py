@@ -29,19 +29,18 @@ LEVELS = (
 )
 """Levels of sight, each with what the ones before it show."""
 
-_OF_SCORES = frozenset(
-    (
-        *("gradient_norm", "gradient_norm_max", "gradient_norm_median", "learning_rate"),
-        *("loss_mean", "loss_std", "loss_zero_share", "predicted_positive_share"),
-        *("positives_in_batch", "batch_without_positives_share"),
-        *("score_mean", "score_mean_negative", "score_mean_positive", "score_absmax"),
-        *("score_std", "score_std_negative", "score_std_positive", "positives", "prevalence"),
-    )
-)
 _OF_CLASSES = frozenset(
     (
         *("score_mean_negative", "score_mean_positive", "score_std_negative", "score_std_positive"),
         "positives",
+    )
+)
+_OF_SCORES = _OF_CLASSES | frozenset(
+    (
+        *("gradient_norm", "gradient_norm_max", "gradient_norm_median", "learning_rate"),
+        *("loss_mean", "loss_std", "loss_zero_share", "predicted_positive_share"),
+        *("positives_in_batch", "batch_without_positives_share", "prevalence"),
+        *("score_mean", "score_std", "score_absmax"),
     )
 )
 _SLACK = 0.1

@@ -31,7 +31,11 @@ __all__ = [
     "sparse_gradient",
 ]
 
-_ONCE = "this loss has no second derivatives: its gradient is computed with its value"
+
+def _refuse_second_derivatives() -> None:
+    """Raise RuntimeError in a backward pass with create_graph; cheaper than once_differentiable."""
+    if torch.is_grad_enabled():
+        raise RuntimeError("this loss has no second derivatives: its gradient is computed with its value")
 
 
 class Entries(NamedTuple):
@@ -265,8 +269,7 @@ class _KnownGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
-        if torch.is_grad_enabled():  # create_graph: cheaper to see here than with once_differentiable
-            raise RuntimeError(_ONCE)
+        _refuse_second_derivatives()
         place, column, value, fate, *anchor = ctx.saved_tensors
         force, (rows, classes), live = upstream[0], ctx.shape, ctx.live
         if fate is None and value.device.type == "cpu" and not (anchor and anchor[3] is None):
@@ -309,8 +312,7 @@ class _ReadyGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
-        if torch.is_grad_enabled():
-            raise RuntimeError(_ONCE)
+        _refuse_second_derivatives()
         (gradient,) = ctx.saved_tensors
         return torch.from_numpy(gradient.numpy() * upstream[0].item()), None
 
@@ -325,8 +327,7 @@ class _SparseGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None]:
-        if torch.is_grad_enabled():
-            raise RuntimeError(_ONCE)
+        _refuse_second_derivatives()
         place, value = ctx.saved_tensors
         out = np.zeros(ctx.shape, np.float32)
         kernels("order").put(value.numpy(), place.numpy(), upstream[0].item(), out)
@@ -366,7 +367,7 @@ def known_gradient(
     scores
         [M, C].
     loss
-        [C]; on the CPU also [] for a class alone.
+        [C].
     live
         Rows ``[0, live)`` receive gradient.
     slopes
