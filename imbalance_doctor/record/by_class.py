@@ -49,13 +49,12 @@ def scores_by_class(
     2.0
     """
     x, y = _array(scores).astype(np.float64), _array(targets)
-    x = x.reshape(len(x), -1)
-    if x.ndim == 0 or len(y) != len(x) or y.reshape(len(y), -1).shape[1] not in {1, x.shape[1]}:
+    x, y = (part[:, None] if part.ndim == 1 else part for part in (x, y))
+    if x.ndim != 2 or len(y) != len(x) or y.shape[1:] not in {(1,), x.shape[1:]}:  # noqa: PLR2004  a matrix
         raise InputError(
             f"expected targets [n] or [n, C] for scores of shape {list(x.shape)}, but got {list(y.shape)}",
             where="scores_by_class",
         )
-    y = y.reshape(len(y), -1)
     known = y != ignore_index
     if y.shape[1] == 1 and x.shape[1] > 1:
         known, y = np.broadcast_to(known, x.shape), y == np.arange(x.shape[1])

@@ -54,7 +54,13 @@ def test_tensors_of_half_precision_with_gradient():
 
 
 @pytest.mark.parametrize(
-    ("scores", "targets"), [([1.0, 2.0], [1]), ([[1.0, 2.0]], [[1, 0, 0]]), ([1.0, 2.0], [[1, 0], [0, 1]])]
+    ("scores", "targets"),
+    [
+        ([1.0, 2.0], [1]),
+        ([[1.0, 2.0]], [[1, 0, 0]]),
+        ([1.0, 2.0], [[1, 0], [0, 1]]),
+        (np.ones((2, 3, 2)), [1, 0]),
+    ],
 )
 def test_shapes_that_do_not_fit_are_told(scores, targets):
     with pytest.raises(InputError, match="expected targets"):
